@@ -1,0 +1,1 @@
+"""Measuring models: ask, grade, compare, draw, report."""

@@ -1,0 +1,1 @@
+"""Judging attempts: graders, and what keeps their failures from becoming rewards."""

@@ -24,7 +24,9 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 except ValueError as error:
                     raise UsageError(f"{path}, line {number}: not valid JSON: {error}") from error
                 if not isinstance(row, dict):
-                    raise UsageError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
+                    raise UsageError(
+                        f"{path}, line {number}: expected a JSON object, found {type(row).__name__}"
+                    )
                 yield number, row
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error

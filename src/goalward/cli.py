@@ -1,0 +1,143 @@
+"""The command line: thin, and the only place that turns errors into exit statuses."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from goalward.errors import GoalwardError, UsageError
+
+app = typer.Typer(
+    help="Make language models better by practice: act, get feedback, learn from it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+# Imports stand inside the commands: torch and transformers take seconds, and `--help` should not.
+
+
+@app.command()
+def demo(overrides: Overrides = None) -> None:
+    """Base, SFT and GRPO on word problems with the pocket model, compared in one chart; minutes on a laptop.
+
+    Example: goalward demo seed=1
+    """
+    from goalward.recipe import find_recipe, load_recipe
+    from goalward.stages import run_recipe
+
+    run_recipe(load_recipe(find_recipe("pocket/demo.toml"), overrides or []), console)
+
+
+@app.command()
+def train(recipe: Annotated[Path, typer.Argument(help="A recipe: a TOML file.")], overrides: Overrides = None) -> None:
+    """Run a recipe; the same command resumes it where it was stopped.
+
+    Example: goalward train recipes/gsm8k/grpo.toml model=pocket experience.steps=3
+    """
+    from goalward.recipe import find_recipe, load_recipe
+    from goalward.stages import run_recipe
+
+    run_recipe(load_recipe(find_recipe(str(recipe)), overrides or []), console)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A Hub name, a folder, a finished run, or `pocket`.")],
+    task: Annotated[str, typer.Option(help="The task set: gsm8k, word_problems, rows or gym.")] = "word_problems",
+    split: Annotated[str, typer.Option(help="Its split.")] = "test",
+    samples: Annotated[int, typer.Option(help="Sampled attempts a question, for pass@k and maj@k.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Where to save the records.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a model the questions of a task set and say how many it answers.
+
+    Example: goalward evaluate pocket --task gsm8k task.path=data/gsm8k evaluation.size=100
+    """
+    from goalward.evaluation.compare import compare, table, to_json
+    from goalward.recipe import evaluation_stage
+    from goalward.stages import evaluate_model, resolve_model
+
+    stage = evaluation_stage(resolve_model(model), task, split, samples, overrides or [])
+    found = evaluate_model(stage, Console(stderr=True))
+    if output:
+        found.save(output)
+    _show(to_json(compare([found])) if as_json else table(compare([found])), as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders or evaluation files; the first is the base.")],
+    chart: Annotated[Path | None, typer.Option(help="Draw the bar chart into this PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put evaluations on the same questions side by side, with intervals and exact paired tests.
+
+    Example: goalward compare runs/demo --chart chart.png
+    """
+    from goalward.evaluation import compare as comparing
+    from goalward.evaluation.plots import bar_chart
+
+    found = comparing.compare(comparing.load_evaluations(runs))
+    if chart:
+        bar_chart(found, chart)
+    _show(comparing.to_json(found) if as_json else comparing.table(found), as_json)
+
+
+@app.command()
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSONL rows with `response` and `reference`.")],
+    grader: Annotated[str, typer.Option(help="A built-in grader, or file.py:function.")] = "numeric",
+    as_json: AsJson = False,
+) -> None:
+    """Score recorded answers.
+
+    Example: goalward grade answers.jsonl --grader essay --json
+    """
+    from goalward.feedback.build import build_grader
+    from goalward.feedback.grade import grade_file
+
+    report = grade_file(file, build_grader(grader))
+    _show(report.to_json() if as_json else report.table(), as_json)
+
+
+@app.command()
+def chat(
+    model: Annotated[str, typer.Argument(help="A Hub name, a folder, a finished run, or `pocket`.")] = "pocket",
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(help="The longest answer.")] = 256,
+) -> None:
+    """Ask a model questions, one a line; an empty line ends.
+
+    Example: goalward chat pocket
+    """
+    from goalward.stages import converse
+
+    converse(model, temperature, max_tokens, console)
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0, 1 (it failed) or 2 (what was asked for makes no sense)."""
+    try:
+        app()
+    except GoalwardError as error:
+        print(f"goalward: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        print("\ngoalward: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def _show(found: Any, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        console.print(found)

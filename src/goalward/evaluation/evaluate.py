@@ -1,0 +1,160 @@
+"""Ask a model questions and grade what it says. Evaluation is apart from the reward: own tasks, own graders."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+from goalward.engines.engine import Engine, Request, Sampling
+from goalward.errors import UsageError
+from goalward.evaluation.evaluation import Attempt, Evaluation, EvaluationSettings, Record
+from goalward.feedback.answers import final_number, tagged_answer
+from goalward.feedback.grade import is_correct
+from goalward.feedback.grader import Grader
+from goalward.feedback.judge import judge_group
+from goalward.types import Group, IntArray, Message, Rollout, Task
+
+__all__ = ["Evaluation", "EvaluationSettings", "evaluate", "final_answer", "stream"]
+
+QUESTIONS_AT_ONCE = 128
+"""Questions in one call of the engine: enough to fill its batches, few enough to move a progress bar."""
+
+
+def final_answer(text: str) -> str | None:
+    """What a vote counts: the text in the answer tag, else the number that the text ends on, else nothing."""
+    tagged = tagged_answer(text)
+    if tagged is not None:
+        return tagged
+    number = final_number(text)
+    return None if number is None else str(number)
+
+
+def evaluate(
+    tasks: Sequence[Task],
+    engine: Engine,
+    chat_prompt: Callable[[Sequence[Message]], IntArray],
+    metrics: Mapping[str, Grader],
+    settings: EvaluationSettings,
+    *,
+    name: str,
+    model: str = "",
+    task: str = "",
+    step: int = 0,
+    answer: Callable[[str], str | None] = final_answer,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Ask every question greedily, and `settings.samples` times more at `settings.temperature`.
+
+    A metric is a grader; the first is the headline. What a grader fails to judge counts as not
+    correct, and `Summary.no_verdict` says how often that was. A sampled attempt depends on the weights, the
+    seed, the question's id and its own number alone, so two models meet the same luck and asking
+    fewer questions changes no answer. `answer` finds in a completion what maj@k should vote on.
+
+    Args:
+        tasks: the questions, each with an id of its own.
+        engine: samples from the model asked.
+        chat_prompt: turns a conversation into prompt tokens, [P].
+        metrics: name -> grader; a grader judges the greedy answer alone, and the samples together.
+        settings: how to ask.
+        name: what tables call the model; `model`, `task` and `step` describe it further.
+        model: the model, in words.
+        task: the task set and its split, in words.
+        step: the optimizer step of the weights.
+        answer: a completion's text -> the answer in it, or None.
+        progress: called with (questions done, questions in all).
+
+    Raises:
+        UsageError: no tasks, no metrics, or two tasks share an id.
+    """
+    if not tasks or not metrics:
+        raise UsageError(f"evaluation {name!r}: there are no {'questions' if metrics else 'metrics'}")
+    _refuse_doubles(tasks)
+    records: list[Record] = []
+    for start in range(0, len(tasks), QUESTIONS_AT_ONCE):
+        chunk = tasks[start : start + QUESTIONS_AT_ONCE]
+        prompts = [chat_prompt(each.messages) for each in chunk]
+        for each, (greedy, samples) in zip(chunk, _ask(chunk, prompts, engine, settings), strict=True):
+            judged = [
+                *_judge(each, greedy, metrics, answer),
+                *(_judge(each, samples, metrics, answer) if samples else ()),
+            ]
+            records.append(
+                Record(
+                    id=each.id,
+                    question=each.question,
+                    reference=each.reference,
+                    greedy=judged[0],
+                    samples=tuple(judged[1:]),
+                )
+            )
+        if progress is not None:
+            progress(len(records), len(tasks))
+    return Evaluation(
+        name=name,
+        model=model,
+        task=task,
+        step=step,
+        settings=settings,
+        metrics=tuple(metrics),
+        records=tuple(records),
+    )
+
+
+def stream(task_id: str, index: int) -> int:
+    """The random stream of attempt number `index` at a task: the same on every machine and day."""
+    digest = blake2b(f"{task_id}\n{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _ask(
+    tasks: Sequence[Task], prompts: Sequence[IntArray], engine: Engine, settings: EvaluationSettings
+) -> Iterator[tuple[tuple[Rollout, ...], tuple[Rollout, ...]]]:
+    """For each task its greedy rollout (a tuple of one) and its sampled ones (perhaps none)."""
+    greedy = engine.generate(
+        [Request(prompt=prompt, streams=(0,)) for prompt in prompts],
+        Sampling(temperature=0, max_tokens=settings.max_tokens),
+        seed=settings.seed,
+    )
+    if settings.samples == 0:
+        return ((rollouts, ()) for rollouts in greedy)
+    sampled = engine.generate(
+        [
+            Request(prompt=prompt, streams=tuple(stream(task.id, i) for i in range(settings.samples)))
+            for task, prompt in zip(tasks, prompts, strict=True)
+        ],
+        Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens),
+        seed=settings.seed,
+    )
+    return zip(greedy, sampled, strict=True)
+
+
+def _judge(
+    task: Task,
+    rollouts: tuple[Rollout, ...],
+    metrics: Mapping[str, Grader],
+    answer: Callable[[str], str | None],
+) -> list[Attempt]:
+    group = Group(task=task, rollouts=rollouts)
+    verdicts = {metric: judge_group(group, grader) for metric, grader in metrics.items()}
+    return [
+        Attempt(
+            text=rollout.text,
+            answer=answer(rollout.text),
+            stop=rollout.stop,
+            tokens=int(rollout.sampled.sum()),
+            scores={metric: feedback[i].score for metric, feedback in verdicts.items()},
+            correct={metric: is_correct(feedback[i]) for metric, feedback in verdicts.items()},
+            errors={
+                metric: error
+                for metric, feedback in verdicts.items()
+                if (error := feedback[i].error) is not None
+            },
+        )
+        for i, rollout in enumerate(rollouts)
+    ]
+
+
+def _refuse_doubles(tasks: Sequence[Task]) -> None:
+    seen: set[str] = set()
+    for task in tasks:
+        if task.id in seen:
+            raise UsageError(f"two questions have the id {task.id!r}: ids must be unique to be compared")
+        seen.add(task.id)

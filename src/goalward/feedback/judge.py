@@ -1,0 +1,53 @@
+"""Getting feedback: run a grader over groups, whatever the grader does."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from goalward.errors import GoalwardError
+from goalward.feedback.grader import Grader
+from goalward.feedback.verdict import failure, no_verdict, verdict
+from goalward.types import Feedback, Group
+
+
+def judge(groups: Sequence[Group], grader: Grader) -> list[Group]:
+    """The groups with their feedback filled in, one for each rollout.
+
+    A grader that raises, returns the wrong number of values, or a value that is no finite number, gives an
+    error and no score, for the whole group in the first two cases. Nothing is raised, except
+    what is meant to end the program (KeyboardInterrupt, SystemExit).
+    """
+    return [replace(group, feedback=judge_group(group, grader)) for group in groups]
+
+
+def judge_group(group: Group, grader: Grader) -> tuple[Feedback, ...]:
+    """One feedback for each rollout of `group`, as `judge` gives them."""
+    wanted = len(group.rollouts)
+    try:
+        values = list(grader.grade(group))
+    except Exception as error:  # noqa: BLE001 (a grader may be anybody's code; what it raises is counted and shown)
+        return (failure(error),) * wanted
+    if len(values) != wanted:
+        wrong = no_verdict(f"the grader returned {len(values)} values for {wanted} attempts")
+        return (wrong,) * wanted
+    return tuple(verdict(value) for value in values)
+
+
+def error_share(groups: Sequence[Group]) -> float:
+    """The share of attempts whose grading failed, from 0 to 1; 0 where nothing was judged."""
+    feedback = [one for group in groups for one in group.feedback]
+    return sum(one.error is not None for one in feedback) / len(feedback) if feedback else 0.0
+
+
+def check_errors(groups: Sequence[Group], limit: float) -> None:
+    """Raise GoalwardError where more than `limit` (a share) of the attempts could not be graded.
+
+    The message gives the share, the first error, where it was raised, and the task.
+    """
+    share = error_share(groups)
+    if share <= limit:
+        return
+    task, error = next((group.task, one.error) for group in groups for one in group.feedback if one.error)
+    raise GoalwardError(
+        f"grading failed for {share:.1%} of the attempts, more than the {limit:.1%} that is allowed.\n"
+        f"First, at task {task.id}: {error}"
+    )

@@ -1,0 +1,90 @@
+"""The loop: act, get feedback, learn from the feedback; repeat."""
+
+import resource
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from goalward.experience.summary import summarise
+from goalward.feedback.judge import check_errors, judge
+from goalward.recipe import Stage
+from goalward.runs import checkpoint
+from goalward.runs.progress import Progress
+from goalward.runs.run import Run
+from goalward.types import Group
+from goalward.wiring import Parts
+
+Validate = Callable[[int], dict[str, float]]
+"""The step just done -> accuracies to record."""
+
+
+def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validate) -> None:
+    """Take a policy through its steps, from wherever `parts.learner` stands."""
+    learner, algorithm = parts.learner, parts.algorithm
+    run.rewind(learner.step)
+    for step in range(learner.step, parts.steps):
+        groups, spent = practise(stage, parts, step)  # act, get feedback
+        lessons = [group for group in groups if algorithm.rounds == 1 or algorithm.useful(group)]
+        examples = algorithm.credit(lessons)  # feedback -> credit
+        metrics = summarise(groups) | spent | learner.update(examples, algorithm)  # credit -> weights
+        last = step + 1 == parts.steps
+        if stage.validation and (last or (step + 1) % stage.validation.every == 0):
+            metrics |= validate(step)
+        metrics |= {"epoch": parts.experience.cursor / len(parts.experience), "peak_memory_gb": peak_memory()}
+        run.record(step, metrics, groups)
+        if last or (step + 1) % stage.checkpoint.every == 0:
+            save(stage, run, parts)
+        bar.step(
+            step + 1,
+            reward=metrics.get("reward"),
+            accuracy=next((value for key, value in metrics.items() if key.startswith("accuracy/")), None),
+            tokens_per_second=metrics.get("tokens_per_second/generate", metrics["tokens_per_second/train"]),
+        )
+
+
+def practise(stage: Stage, parts: Parts, step: int) -> tuple[list[Group], dict[str, float]]:
+    """Act and get feedback; again for what taught nothing, where the algorithm gives another round.
+
+    Returns every group of the step, and the seconds and speed of acting and judging.
+    """
+    wanted = min(stage.experience.prompts, parts.draws - step * stage.experience.prompts)
+    groups: list[Group] = []
+    acting = judging = 0.0
+    for _ in range(parts.algorithm.rounds):
+        useful = sum(parts.algorithm.useful(group) for group in groups)
+        if groups and useful >= wanted:
+            break
+        start = time.perf_counter()
+        fresh = parts.experience.collect(wanted - useful, version=parts.learner.step)
+        acted = time.perf_counter()
+        if parts.grader is not None:
+            fresh = judge(fresh, parts.grader)
+            check_errors(fresh, stage.experience.max_error_share)
+        if parts.algorithm.reward_kl:
+            fresh = parts.learner.penalise(fresh, parts.algorithm.reward_kl)
+        groups += fresh
+        acting += acted - start
+        judging += time.perf_counter() - acted
+    if parts.grader is None:
+        return groups, {}
+    sampled = sum(rollout.completion.size for group in groups for rollout in group.rollouts)
+    return groups, {
+        "seconds/generate": acting,
+        "seconds/feedback": judging,
+        "tokens_per_second/generate": sampled / acting,
+    }
+
+
+def save(stage: Stage, run: Run, parts: Parts) -> None:
+    """Write a checkpoint from which `wiring.build` goes on exactly here."""
+    state = {"learner": parts.learner.state(), "cursor": parts.experience.cursor}
+    checkpoint.save(run.directory, parts.learner.step, parts.policy.save, state, keep=stage.checkpoint.keep)
+
+
+def peak_memory() -> float:
+    """The most memory this process has held, in GB: the GPU's where there is one, else resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

@@ -1,0 +1,311 @@
+"""TOML to a validated, frozen Recipe: every choice of a run, checked before anything loads."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import tomli_w
+
+from goalward.engines.engine import Sampling
+from goalward.errors import UsageError
+from goalward.evaluation.evaluate import EvaluationSettings
+from goalward.feedback.build import build_grader
+from goalward.learning.algorithm import Algorithm
+from goalward.learning.imitation import SFT, RejectionSampling
+from goalward.learning.learner import LearnerSettings
+from goalward.learning.optimizer import OptimizerSettings
+from goalward.learning.policy_gradient import FAMILY, PolicyGradient
+from goalward.models.load import ModelConfig
+from goalward.schema import Place, Table, choose, merge, parse_override, read, read_toml, without
+from goalward.tasks.gsm8k import GSM8K
+from goalward.tasks.gym import Gym
+from goalward.tasks.rows import Rows
+from goalward.tasks.taskset import TaskSet
+from goalward.tasks.word_problems import WordProblems
+
+ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
+    "sft": (SFT, {}),
+    "rejection_sampling": (RejectionSampling, {}),
+    **{name: (PolicyGradient, changes) for name, changes in FAMILY.items()},
+}
+TASK, ALGORITHM = Place("recipe", ("task",)), Place("recipe", ("algorithm",))
+TASKS: dict[str, type] = {"gsm8k": GSM8K, "word_problems": WordProblems, "rows": Rows, "gym": Gym}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardPart:
+    """One grader's share in the score: a built-in name or "file.py:function"."""
+
+    grader: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperienceSettings:
+    """What a step gathers.
+
+    prompts: tasks a step; group_size: attempts at each; steps, or else epochs: how long to go on;
+    max_prompt_tokens: longer tasks are left out of training, and counted; 0 keeps all;
+    max_error_share: the share of attempts in a step that the grader may fail to judge before the run stops.
+    """
+
+    split: str = "train"
+    prompts: int = 32
+    group_size: int = 8
+    steps: int | None = None
+    epochs: float = 1.0
+    max_prompt_tokens: int = 0
+    max_error_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSpec:
+    """Questions, and how to ask them. The first of `metrics` is the headline; `size` takes the first ones.
+
+    every: only for `validation`: evaluate after so many training steps.
+    """
+
+    task: Table | None = None
+    split: str = "test"
+    size: int | None = None
+    metrics: tuple[str, ...] = ("strict", "numeric", "essay_format")
+    max_tokens: int = 512
+    samples: int = 0
+    temperature: float = 1.0
+    every: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSettings:
+    """Save after `every` steps and at the end; keep the newest `keep`."""
+
+    every: int = 50
+    keep: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One part of a run. `start` names the earlier stage whose model it starts from."""
+
+    name: str
+    do: Literal["train", "evaluate", "compare"] = "train"
+    start: str | None = None
+    seed: int = 0
+    model: ModelConfig = field(default_factory=lambda: ModelConfig(name="pocket"))
+    task: Table = field(default_factory=lambda: {"name": "word_problems"})
+    reward: Mapping[str, RewardPart] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
+    algorithm: Table = field(default_factory=lambda: {"name": "grpo"})
+    experience: ExperienceSettings = field(default_factory=ExperienceSettings)
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    evaluation: Mapping[str, EvaluationSpec] = field(default_factory=dict)
+    validation: EvaluationSpec | None = None
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A validated run: its stages in order, and where it writes. `text` is the resolved TOML, `base` its folder."""
+
+    name: str
+    directory: Path
+    base: Path
+    stages: tuple[Stage, ...]
+    text: str
+
+    @property
+    def single(self) -> bool:
+        """Whether the run has no stages of its own, so that its one stage writes into its directory."""
+        return len(self.stages) == 1 and not self.stages[0].name
+
+    def folder(self, stage: Stage) -> Path:
+        """Where `stage` writes."""
+        return self.directory / stage.name
+
+    def stage_text(self, stage: Stage) -> str:
+        """The resolved TOML of one stage."""
+        return tomli_w.dumps(_resolved(stage))
+
+
+def find_recipe(name: str) -> Path:
+    """The recipe at path `name`, else the shipped one of that name ("pocket/demo.toml")."""
+    package = Path(__file__).parent
+    shipped = name.removeprefix("recipes/")
+    for folder in (package / "recipes", package.parents[1] / "recipes"):
+        if not Path(name).exists() and (folder / shipped).exists():
+            return folder / shipped
+    return Path(name)
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe with `key=value` overrides, which win over the file in every stage.
+
+    Raises UsageError before any model or data is loaded.
+    """
+    raw = _expand(read_toml(path))
+    tables = raw.pop("stages", {"": {}})
+    stages = {name: _expand(table) for name, table in tables.items()}
+    for text in overrides:
+        over = _expand(parse_override(text))
+        scoped = over.pop("stages", {})
+        for name, table in scoped.items():
+            known = choose("stage", name, stages, Place(f"override {text!r}"))
+            stages[known] = merge(stages[known], _expand(table))
+        raw = merge(raw, over)
+        stages = {name: without(table, over) for name, table in stages.items()}
+    name = raw.pop("name", path.stem)
+    directory = Path(raw.pop("run", f"runs/{name}"))
+    read_stages = tuple(_read_stage(stage, merge(raw, table), path) for stage, table in stages.items())
+    _check_starts(read_stages, path)
+    resolved = {"name": name, "run": str(directory)}
+    if list(stages) == [""]:
+        resolved |= _resolved(read_stages[0])
+    else:
+        resolved["stages"] = {stage.name: _resolved(stage) for stage in read_stages}
+    return Recipe(
+        name=name,
+        directory=directory,
+        base=path.parent,
+        stages=read_stages,
+        text=tomli_w.dumps(resolved),
+    )
+
+
+def evaluation_stage(model: str, task: str, split: str, samples: int, overrides: Sequence[str]) -> Stage:
+    """The stage of `goalward evaluate`: one evaluation, with `evaluation.KEY=value` meaning its own keys."""
+    table: Table = {"do": "evaluate", "model": {"name": model}, "task": {"name": task}}
+    table["evaluation"] = {"split": split, "samples": samples}
+    for text in overrides:
+        table = merge(table, _expand(parse_override(text)))
+    table["evaluation"] = {split: table["evaluation"]}
+    return _read_stage("", table, Path("goalward evaluate"))
+
+
+def make_tasks(table: Table, place: Place = TASK) -> TaskSet:
+    """The task set that a `[task]` table names."""
+    name, knobs = _named(table, TASKS, place)
+    return cast(TaskSet, read(TASKS[name], knobs, place))
+
+
+def make_algorithm(stage: Stage, place: Place = ALGORITHM) -> Algorithm:
+    """The algorithm that a stage's `[algorithm]` table names."""
+    name, knobs = _named(stage.algorithm, ALGORITHMS, place)
+    cls, preset = ALGORITHMS[name]
+    if cls is PolicyGradient:
+        preset = {"max_tokens": stage.sampling.max_tokens, **preset}
+    return cast(Algorithm, read(cls, {**preset, **knobs}, place))
+
+
+def _named(table: Table, known: Mapping[str, Any], place: Place) -> tuple[str, Table]:
+    if "name" not in table:
+        raise UsageError(f"{place.at('name')}: is missing; known: {', '.join(known)}")
+    knobs = {key: value for key, value in table.items() if key != "name"}
+    return choose(place.path[-1], table["name"], known, place.at("name")), knobs
+
+
+def _expand(table: Table) -> Table:
+    """`model = "x"` is short for `model = {name = "x"}`; the same for task, algorithm and a reward part."""
+    expanded = {
+        key: {"name": value} if key in ("model", "task", "algorithm") and isinstance(value, str) else value
+        for key, value in table.items()
+    }
+    if isinstance(expanded.get("reward"), Mapping):
+        expanded["reward"] = {
+            part: {"grader": value} if isinstance(value, str) else value
+            for part, value in expanded["reward"].items()
+        }
+    return expanded
+
+
+def _read_stage(name: str, table: Table, path: Path) -> Stage:
+    place = Place(str(path), ("stages", name) if name else ())
+    stage = read(Stage, {"name": name, **table}, place)
+    algorithm = make_algorithm(stage, place.at("algorithm"))
+    make_tasks(stage.task, place.at("task"))
+    graders = [(place.at("reward", key, "grader"), part.grader) for key, part in stage.reward.items()]
+    for keys, spec in _questions(stage).items():
+        if spec.task is not None:
+            make_tasks(spec.task, place.at(*keys, "task"))
+        if not spec.metrics:
+            raise UsageError(f"{place.at(*keys, 'metrics')}: name at least one grader; the first is the headline")
+        graders += [(place.at(*keys, "metrics"), metric) for metric in spec.metrics]
+    for where, grader in graders:
+        try:
+            build_grader(grader, path.parent)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from error
+    for broken, key, message in _rules(stage, algorithm):
+        if broken:
+            raise UsageError(f"{place.at(key)}: {message}")
+    return stage
+
+
+def _questions(stage: Stage) -> dict[tuple[str, ...], EvaluationSpec]:
+    asked: dict[tuple[str, ...], EvaluationSpec] = {("evaluation", k): spec for k, spec in stage.evaluation.items()}
+    return asked | ({("validation",): stage.validation} if stage.validation else {})
+
+
+def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]]:
+    """Numbers and pairs of settings that cannot work together: (is it so, key, what to do)."""
+    experience, sampling = stage.experience, stage.sampling
+    yield (
+        stage.do == "evaluate" and not stage.evaluation,
+        "evaluation",
+        "say what to evaluate on, for example [evaluation.test]",
+    )
+    if stage.do != "train":
+        return
+    if algorithm.source == "attempts":
+        yield not stage.reward, "reward", "attempts need feedback; name a grader, as in reward.answer = 'strict'"
+        yield sampling.temperature == 0, "sampling.temperature", "greedy attempts are all the same; use 1.0"
+    if isinstance(algorithm, PolicyGradient):
+        alone = experience.group_size < 2
+        yield alone, "experience.group_size", "attempts are compared with each other; at least 2 a group"
+        cut = sampling.top_p < 1 or sampling.top_k > 0
+        yield cut, "sampling", "top_p and top_k sample from another policy than the one that learns; leave them out"
+    yield experience.prompts < 1, "experience.prompts", "at least one task a step"
+    yield experience.group_size < 1, "experience.group_size", "at least one attempt a task"
+    yield experience.steps is not None and experience.steps < 1, "experience.steps", "at least one step"
+    yield experience.epochs <= 0, "experience.epochs", "must be above 0"
+    yield not 0 <= experience.max_error_share <= 1, "experience.max_error_share", "a share, from 0 to 1"
+    yield sampling.max_tokens < 1, "sampling.max_tokens", "at least one token"
+    yield sampling.temperature < 0, "sampling.temperature", "must not be below 0"
+    yield not 0 < sampling.top_p <= 1, "sampling.top_p", "must be above 0 and at most 1"
+    yield stage.optimizer.learning_rate <= 0, "optimizer.learning_rate", "must be above 0"
+    yield not 0 <= stage.optimizer.warmup <= 1, "optimizer.warmup", "a share of all steps, from 0 to 1"
+    yield stage.learner.minibatches < 1, "learner.minibatches", "at least one"
+    yield stage.learner.micro_batch_tokens < 1, "learner.micro_batch_tokens", "at least one token"
+    yield stage.checkpoint.every < 1, "checkpoint.every", "at least one step"
+    yield stage.checkpoint.keep < 1, "checkpoint.keep", "at least one"
+    often = stage.validation is None or stage.validation.every > 0
+    yield not often, "validation.every", "validate after how many steps? At least 1"
+
+
+def _check_starts(stages: Sequence[Stage], path: Path) -> None:
+    """Every `start` names an earlier stage that trains."""
+    trained: list[str] = []
+    for stage in stages:
+        if stage.start is not None:
+            place = Place(str(path), ("stages", stage.name, "start"))
+            choose("earlier stage that trains,", stage.start, trained, place)
+        if stage.do == "train":
+            trained.append(stage.name)
+
+
+def _resolved(stage: Stage) -> Table:
+    """The stage with every default written out."""
+    table = dataclasses.asdict(stage)
+    del table["name"]
+    table["task"] |= dataclasses.asdict(cast(Any, make_tasks(stage.task)))
+    table["algorithm"] |= dataclasses.asdict(cast(Any, make_algorithm(stage)))
+    return cast(Table, _without_none(table))
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null; what is left out is the default."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,152 @@
+"""A recipe's stages, one after another, each once: a run that was killed goes on where it stood."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from rich.console import Console
+
+from goalward.engines.engine import Request, Sampling
+from goalward.engines.native import NativeEngine
+from goalward.errors import UsageError
+from goalward.evaluation import compare, plots, report
+from goalward.evaluation.evaluation import Evaluation
+from goalward.loop import train
+from goalward.models.load import ModelConfig, load_policy
+from goalward.models.policy import Policy
+from goalward.recipe import Recipe, Stage
+from goalward.runs import checkpoint
+from goalward.runs.files import write_json
+from goalward.runs.progress import Bar, Progress
+from goalward.runs.run import Run, read_result
+from goalward.wiring import build, examine
+
+
+def run_recipe(recipe: Recipe, console: Console) -> None:
+    """Run every stage that is not finished yet, then write the report.
+
+    Raises GoalwardError or UsageError; what was written stays, and the same command goes on.
+    """
+    if recipe.single:
+        with Run.open(recipe.directory, recipe.text) as run:
+            _run_stage(recipe, recipe.stages[0], run, console)
+    else:
+        with Run.open(recipe.directory, recipe.text):
+            for stage in recipe.stages:
+                with Run.open(recipe.folder(stage), recipe.stage_text(stage)) as run:
+                    _run_stage(recipe, stage, run, console)
+    console.print(f"Report: {report.write_report(recipe.directory)}")
+
+
+def final_model(directory: Path) -> Path:
+    """The model that a finished training run made. Raises UsageError where there is none."""
+    result = read_result(directory)
+    if not result or "model" not in result:
+        raise UsageError(f"{directory}: holds no finished training run")
+    return directory / str(result["model"])
+
+
+def evaluate_model(stage: Stage, console: Console | None) -> Evaluation:
+    """Ask one model, apart from any run, the questions of the stage's only evaluation."""
+    [(key, spec)] = stage.evaluation.items()
+    policy = load_policy(stage.model)
+    with Bar(f"{stage.model.name}: {key}", console) as bar:
+        return examine(stage, spec, Path(), policy, NativeEngine(policy), name=stage.model.name, progress=bar)
+
+
+def converse(model: str, temperature: float, max_tokens: int, console: Console) -> None:
+    """Answer questions from standard input, one a line, until an empty one."""
+    policy = load_policy(ModelConfig(name=resolve_model(model)))
+    engine = NativeEngine(policy)
+    sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
+    for turn in count():
+        try:
+            question = console.input("[bold]> [/bold]").strip()
+        except EOFError:
+            return
+        if not question:
+            return
+        prompt = policy.chat.prompt(({"role": "user", "content": question},))
+        [[answer]] = engine.generate([Request(prompt=prompt, streams=(turn,))], sampling, seed=0)
+        console.print(answer.text, markup=False, highlight=False)
+
+
+def resolve_model(name: str) -> str:
+    """`name`, or the final model of the finished run in the folder `name`."""
+    return str(final_model(Path(name))) if (Path(name) / "result.json").exists() else name
+
+
+def _run_stage(recipe: Recipe, stage: Stage, run: Run, console: Console) -> None:
+    if run.result() is not None:
+        console.print(f"{stage.name or recipe.name}: finished before")
+        return
+    work: dict[str, Callable[[Recipe, Stage, Run, Console], dict[str, object]]] = {
+        "train": _train,
+        "evaluate": _evaluate,
+        "compare": _compare,
+    }
+    run.finish(work[stage.do](recipe, stage, run, console))
+
+
+def _train(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
+    name = stage.name or recipe.name
+    parts = build(stage, recipe.base, _start(recipe, stage), checkpoint.latest(run.directory))
+    with Progress(parts.steps, name, console) as bar:
+
+        def validate(step: int) -> dict[str, float]:
+            spec = stage.validation
+            assert spec is not None
+            found = examine(stage, spec, recipe.base, parts.policy, parts.engine, name=name, progress=bar.evaluating)
+            return {f"accuracy/{metric}": i.mean for metric, i in found.summary.accuracy.items()}
+
+        train(stage, run, parts, bar, validate)
+    _examine_all(recipe, stage, run, parts.policy, console, step=parts.learner.step)
+    model = checkpoint.latest(run.directory)
+    assert model is not None  # the last step saves one
+    return {"model": str(model.relative_to(run.directory)), "steps": parts.learner.step}
+
+
+def _evaluate(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
+    policy = load_policy(replace(stage.model, name=_start(recipe, stage), lora=None))
+    _examine_all(recipe, stage, run, policy, console, step=0)
+    return {}
+
+
+def _compare(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
+    earlier = recipe.stages[: recipe.stages.index(stage)]
+    questions = dict.fromkeys(key for other in earlier for key in other.evaluation)
+    for key in questions:
+        paths = [recipe.folder(other) / "evaluations" / f"{key}.json" for other in earlier]
+        found = compare.compare([Evaluation.load(path) for path in paths if path.exists()])
+        console.print(compare.table(found))
+        suffix = "" if key == next(iter(questions)) else f"-{key}"
+        write_json(recipe.directory / f"comparison{suffix}.json", compare.to_json(found))
+        chart = recipe.directory / f"comparison{suffix}.png"
+        plots.bar_chart(found, chart)
+        console.print(f"Chart: {chart}")
+    return {}
+
+
+def _examine_all(recipe: Recipe, stage: Stage, run: Run, policy: Policy, console: Console, step: int) -> None:
+    engine = NativeEngine(policy)
+    name = stage.name or recipe.name
+    for key, spec in stage.evaluation.items():
+        path = run.evaluations / f"{key}.json"
+        if path.exists():
+            continue
+        with Bar(f"{name}: {key}", console) as bar:
+            found = examine(stage, spec, recipe.base, policy, engine, name=name, step=step, progress=bar)
+        found.save(path)
+        accuracy = found.summary.accuracy[found.headline]
+        console.print(
+            f"{name}: {key}: {found.headline} accuracy {accuracy.mean:.1%} "
+            f"[{accuracy.low:.1%}, {accuracy.high:.1%}] on {len(found.records)} questions"
+        )
+
+
+def _start(recipe: Recipe, stage: Stage) -> str:
+    if stage.start is None:
+        return stage.model.name
+    [earlier] = [other for other in recipe.stages if other.name == stage.start]
+    return str(final_model(recipe.folder(earlier)))

@@ -1,0 +1,118 @@
+"""Anybody's rows: a column of prompts, a column of references."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, cast
+
+from goalward.errors import UsageError
+from goalward.tasks.prompts import check_split, prompt_named
+from goalward.tasks.source import read_rows
+from goalward.types import Message, Task
+
+_ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Tasks from a JSONL or Parquet file, or from a dataset on the Hub.
+
+    train, test: a file, a folder with one file a split, or a Hub dataset as `owner/name[:config[:split]]`;
+    prompt_column: holds a question, or a list of messages (`role`, `content`) that ends with the user's;
+    reference_column: the right answer, text or a number; None where there are no answers;
+    demonstration_column: a whole completion to imitate;
+    system: a system message to put first; prompt: a key of `prompts.PROMPTS`, for questions that are text.
+
+    All other columns go to the task's info, which graders see.
+    """
+
+    train: str = ""
+    test: str = ""
+    prompt_column: str = "prompt"
+    reference_column: str | None = "reference"
+    demonstration_column: str | None = None
+    system: str | None = None
+    prompt: str = "plain"
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where the knobs contradict each other."""
+        prompt_named(self.prompt)
+        if not (self.train or self.test):
+            raise UsageError("rows: name a file or dataset in `train`, `test` or both")
+        if self.system is not None and self.prompt != "plain":
+            raise UsageError(
+                f"rows: the prompt {self.prompt!r} has its own system message; leave `system` out"
+            )
+
+    def tasks(self, split: str) -> Sequence[Task]:
+        """The tasks of "train" or "test"."""
+        check_split(split, "train", "test")
+        source = self.train if split == "train" else self.test
+        if not source:
+            raise UsageError(f"rows: there is no {split!r} split; name a file or dataset in `{split}`")
+        tasks = [
+            self._task(f"{split}/{index}", where, row)
+            for index, (where, row) in enumerate(read_rows(source, split))
+        ]
+        if not tasks:
+            raise UsageError(f"{source}: there are no rows in it")
+        return tasks
+
+    def _task(self, name: str, where: str, row: Mapping[str, Any]) -> Task:
+        knobs = ("prompt_column", "reference_column", "demonstration_column")
+        taken = [getattr(self, knob) for knob in knobs]
+        for knob, column in zip(knobs, taken, strict=True):
+            if column is not None and column not in row:
+                raise _no_column(knob, column, row, where)
+        return Task(
+            id=name,
+            messages=self._messages(row[self.prompt_column], where),
+            reference=_text(row, self.reference_column, where),
+            demonstration=_text(row, self.demonstration_column, where),
+            info={column: value for column, value in row.items() if column not in taken},
+        )
+
+    def _messages(self, prompt: object, where: str) -> tuple[Message, ...]:
+        if isinstance(prompt, str):
+            messages = prompt_named(self.prompt)(prompt)
+        else:
+            messages = _conversation(prompt, self.prompt_column, where)
+        if self.system is None:
+            return messages
+        if messages[0]["role"] == "system":
+            raise UsageError(f"{where}: the messages have a system message already; leave `system` out")
+        return (Message(role="system", content=self.system), *messages)
+
+
+def _conversation(value: object, column: str, where: str) -> tuple[Message, ...]:
+    if not isinstance(value, list) or not value:
+        raise UsageError(
+            f"{where}: {column!r} should be text or a list of messages, found {type(value).__name__}"
+        )
+    for turn in value:
+        if (
+            not isinstance(turn, dict)
+            or turn.get("role") not in _ROLES
+            or not isinstance(turn.get("content"), str)
+        ):
+            raise UsageError(
+                f"{where}: a message in {column!r} should have a role ({', '.join(_ROLES)}) and a text content"
+            )
+    if value[-1]["role"] != "user":
+        raise UsageError(f"{where}: the messages in {column!r} should end with the user's turn")
+    return tuple(cast(Message, {"role": turn["role"], "content": turn["content"]}) for turn in value)
+
+
+def _text(row: Mapping[str, Any], column: str | None, where: str) -> str | None:
+    value = None if column is None else row[column]
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise UsageError(f"{where}: {column!r} should be text or a number, found {type(value).__name__}")
+
+
+def _no_column(knob: str, column: str, row: Mapping[str, Any], where: str) -> UsageError:
+    nearest = get_close_matches(column, row, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; set {knob}."
+    return UsageError(f"{where}: there is no column {column!r}{hint} There are: {', '.join(row) or 'none'}.")

@@ -1,0 +1,152 @@
+"""The loop learns, resumes and fails as it should, on a tiny random model."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from transformers import AutoModelForCausalLM
+
+from goalward.errors import GoalwardError, UsageError
+from goalward.recipe import load_recipe
+from goalward.stages import final_model, run_recipe
+
+QUIET = Console(quiet=True)
+
+RECIPE = """
+[task]
+name = "rows"
+[sampling]
+max_tokens = 8
+[experience]
+prompts = 3
+group_size = 5
+STEPS
+[optimizer]
+learning_rate = 1e-2
+[checkpoint]
+every = 1
+[reward]
+answer = "GRADER"
+"""
+
+GRADER = """
+def letters(task, rollout):
+    "The share of bytes below 'n': easy to raise from anywhere."
+    return sum(c < 'n' for c in rollout.text) / 8
+"""
+
+Start = Callable[..., Path]
+
+
+@pytest.fixture
+def start(tmp_path: Path, tiny_model: Callable[[str], Path]) -> Start:
+    """`start(*overrides, architecture=..., grader=...)`: run the recipe; returns its directory."""
+
+    def start(*overrides: str, architecture: str = "qwen2", grader: str = GRADER, run: str = "run", steps: str = "steps = 3") -> Path:
+        rows = [{"prompt": f"say {n}", "reference": "", "said": "aaaa"} for n in range(4)]
+        (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (tmp_path / "grader.py").write_text(grader)
+        (tmp_path / "recipe.toml").write_text(RECIPE.replace("GRADER", f"{tmp_path}/grader.py:letters").replace("STEPS", steps))
+        directory = tmp_path / run
+        settings = [f"model={tiny_model(architecture)}", f"task.train={tmp_path}/rows.jsonl", f"run={directory}"]
+        run_recipe(load_recipe(tmp_path / "recipe.toml", [*settings, *overrides]), QUIET)
+        return directory
+
+    return start
+
+
+def metrics(directory: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dr_grpo", "rloo", "dapo", "rejection_sampling"])
+def test_every_algorithm_learns(start: Start, algorithm: str):
+    rate = "1e-1" if algorithm == "dr_grpo" else "2e-2"
+    extra = ["algorithm.threshold=0.7"] if algorithm == "rejection_sampling" else []
+    rewards = [
+        row["reward"]
+        for row in metrics(start(f"algorithm={algorithm}", *extra, "experience.steps=25", f"optimizer.learning_rate={rate}"))
+    ]
+    assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.25
+
+
+def test_sft_learns(start: Start):
+    found = metrics(start("algorithm=sft", "task.demonstration_column=said", "experience.steps=20"))
+    assert found[0]["loss"] > 3
+    assert found[-1]["loss"] < 0.1
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama", "mistral", "gpt_neox"])
+def test_checkpoints_load_in_transformers(start: Start, architecture: str):
+    model = final_model(start(architecture=architecture))
+    tokens = torch.arange(10)[None]
+    loaded = AutoModelForCausalLM.from_pretrained(model)
+    from goalward.models.load import ModelConfig, load_policy
+
+    policy = load_policy(ModelConfig(name=str(model), device="cpu"))
+    with torch.no_grad():
+        assert torch.equal(loaded(tokens).logits, policy.model(tokens).logits)
+
+
+def test_metrics_say_what_happened(start: Start):
+    directory = start("algorithm.beta=0.01", "reward.answer.weight=2.0")
+    for row in metrics(directory):
+        assert {"reward/answer", "entropy", "kl", "truncated_share", "no_spread_share", "grader_errors"} <= row.keys()
+        assert {"tokens_per_second/generate", "tokens_per_second/train", "peak_memory_gb", "lr"} <= row.keys()
+        assert row["logprob_gap"] < 1e-4  # the engine samples from the very policy that is trained
+        assert row["reward"] == pytest.approx(2 * row["reward/answer"]) or row["reward"] == row["reward/answer"]
+        assert all(math.isfinite(value) for value in row.values())
+    rollouts = (directory / "rollouts.jsonl").read_text().splitlines()
+    assert len(rollouts) == 3 * 3 * 5
+
+
+def test_nothing_must_divide_anything(start: Start):
+    # 4 tasks in batches of 3, groups of 5, an epoch and a half: 6 draws in 2 steps; 2 minibatches of 15 attempts.
+    directory = start("learner.minibatches=2", "learner.micro_batch_tokens=37", steps="epochs = 1.5")
+    assert [row["epoch"] for row in metrics(directory)] == [0.75, 1.5]
+    assert len((directory / "rollouts.jsonl").read_text().splitlines()) == 6 * 5
+
+
+def test_micro_batches_do_not_change_the_result(start: Start):
+    one = metrics(start("algorithm.beta=0.1", run="one"))
+    many = metrics(start("algorithm.beta=0.1", "learner.micro_batch_tokens=40", run="many"))
+    assert [row["loss"] for row in one] == pytest.approx([row["loss"] for row in many], abs=1e-5)
+    assert [row["grad_norm"] for row in one] == pytest.approx([row["grad_norm"] for row in many], rel=1e-4)
+
+
+def test_kl_in_the_reward_is_taken_off(start: Start):
+    row = metrics(start("algorithm=rloo", "algorithm.beta=0.5", "optimizer.learning_rate=5e-2"))[-1]
+    assert row["reward"] == pytest.approx(row["reward/answer"] + row["reward/kl"], abs=1e-6)
+    assert row["reward/kl"] != 0
+
+
+@pytest.mark.parametrize(
+    ("grader", "message"),
+    [
+        ("def letters(task, rollout):\n    return 1 / 0", "ZeroDivisionError"),
+        ("def letters(task, rollout):\n    return float('nan')", "nan"),
+        ("def letters(group):\n    return [1.0]", "1"),
+    ],
+)
+def test_a_broken_grader_stops_the_run(start: Start, grader: str, message: str):
+    with pytest.raises(GoalwardError) as caught:
+        start(grader=grader)
+    assert message in str(caught.value)
+
+
+def test_a_finished_run_is_not_run_again(start: Start):
+    directory = start()
+    before = (directory / "metrics.jsonl").read_text()
+    assert start() == directory
+    assert (directory / "metrics.jsonl").read_text() == before
+    with pytest.raises(UsageError, match="another recipe"):
+        start("seed=1")
+
+
+def test_prompts_over_the_limit_are_left_out(start: Start):
+    with pytest.raises(UsageError, match="every prompt is longer"):
+        start("experience.max_prompt_tokens=5")
