@@ -31,7 +31,9 @@ def advantages(rewards: torch.Tensor) -> torch.Tensor:
     return (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)
 
 
-def log_probabilities(model, prompts: torch.Tensor, completions: torch.Tensor) -> torch.Tensor:
+def log_probabilities(
+    model: torch.nn.Module, prompts: torch.Tensor, completions: torch.Tensor
+) -> torch.Tensor:
     """[n, tokens]: log pi(token | all before it). The first is predicted at the prompt's last position."""
     tokens = torch.cat([prompts, completions], dim=1)
     mask = (tokens != model.config.pad_token_id).long()
@@ -60,7 +62,9 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
     for step in range(STEPS):
         pairs = [(random.randint(10, 99), random.randint(10, 99)) for _ in range(QUESTIONS)]
-        chats = [[{"role": "user", "content": f"What is {a} + {b}?"}] for a, b in pairs for _ in range(ATTEMPTS)]
+        chats = [
+            [{"role": "user", "content": f"What is {a} + {b}?"}] for a, b in pairs for _ in range(ATTEMPTS)
+        ]
         encoded = tokenizer.apply_chat_template(
             chats, add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
         )

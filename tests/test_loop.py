@@ -46,13 +46,25 @@ Start = Callable[..., Path]
 def start(tmp_path: Path, tiny_model: Callable[[str], Path]) -> Start:
     """`start(*overrides, architecture=..., grader=...)`: run the recipe; returns its directory."""
 
-    def start(*overrides: str, architecture: str = "qwen2", grader: str = GRADER, run: str = "run", steps: str = "steps = 3") -> Path:
+    def start(
+        *overrides: str,
+        architecture: str = "qwen2",
+        grader: str = GRADER,
+        run: str = "run",
+        steps: str = "steps = 3",
+    ) -> Path:
         rows = [{"prompt": f"say {n}", "reference": "", "said": "aaaa"} for n in range(4)]
         (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (tmp_path / "grader.py").write_text(grader)
-        (tmp_path / "recipe.toml").write_text(RECIPE.replace("GRADER", f"{tmp_path}/grader.py:letters").replace("STEPS", steps))
+        (tmp_path / "recipe.toml").write_text(
+            RECIPE.replace("GRADER", f"{tmp_path}/grader.py:letters").replace("STEPS", steps)
+        )
         directory = tmp_path / run
-        settings = [f"model={tiny_model(architecture)}", f"task.train={tmp_path}/rows.jsonl", f"run={directory}"]
+        settings = [
+            f"model={tiny_model(architecture)}",
+            f"task.train={tmp_path}/rows.jsonl",
+            f"run={directory}",
+        ]
         run_recipe(load_recipe(tmp_path / "recipe.toml", [*settings, *overrides]), QUIET)
         return directory
 
@@ -69,7 +81,9 @@ def test_every_algorithm_learns(start: Start, algorithm: str):
     extra = ["algorithm.threshold=0.7"] if algorithm == "rejection_sampling" else []
     rewards = [
         row["reward"]
-        for row in metrics(start(f"algorithm={algorithm}", *extra, "experience.steps=25", f"optimizer.learning_rate={rate}"))
+        for row in metrics(
+            start(f"algorithm={algorithm}", *extra, "experience.steps=25", f"optimizer.learning_rate={rate}")
+        )
     ]
     assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.25
 
@@ -95,10 +109,19 @@ def test_checkpoints_load_in_transformers(start: Start, architecture: str):
 def test_metrics_say_what_happened(start: Start):
     directory = start("algorithm.beta=0.01", "reward.answer.weight=2.0")
     for row in metrics(directory):
-        assert {"reward/answer", "entropy", "kl", "truncated_share", "no_spread_share", "grader_errors"} <= row.keys()
+        assert {
+            "reward/answer",
+            "entropy",
+            "kl",
+            "truncated_share",
+            "no_spread_share",
+            "grader_errors",
+        } <= row.keys()
         assert {"tokens_per_second/generate", "tokens_per_second/train", "peak_memory_gb", "lr"} <= row.keys()
         assert row["logprob_gap"] < 1e-4  # the engine samples from the very policy that is trained
-        assert row["reward"] == pytest.approx(2 * row["reward/answer"]) or row["reward"] == row["reward/answer"]
+        assert (
+            row["reward"] == pytest.approx(2 * row["reward/answer"]) or row["reward"] == row["reward/answer"]
+        )
         assert all(math.isfinite(value) for value in row.values())
     rollouts = (directory / "rollouts.jsonl").read_text().splitlines()
     assert len(rollouts) == 3 * 3 * 5

@@ -41,7 +41,7 @@ def test_the_resolved_recipe_reads_back_the_same(write, tmp_path: Path):
     recipe = load_recipe(write('[stages.a]\nalgorithm = "dapo"\n[stages.b]\nstart = "a"\n'))
     again = tmp_path / "resolved.toml"
     again.write_text(recipe.text)
-    assert load_recipe(again).stages == recipe.stages
+    assert load_recipe(again).text == recipe.text
 
 
 def test_the_essay_has_its_settings():
@@ -79,19 +79,39 @@ def test_another_algorithm_starts_from_its_own_defaults(write):
 @pytest.mark.parametrize(
     ("text", "overrides", "message"),
     [
-        ("[algorithm]\nname='grpo'\nbta=1", [], "mine.toml: algorithm.bta: there is no key 'bta'; did you mean 'beta'"),
+        (
+            "[algorithm]\nname='grpo'\nbta=1",
+            [],
+            "mine.toml: algorithm.bta: there is no key 'bta'; did you mean 'beta'",
+        ),
         ("[optimiser]\nx=1", [], "there is no key 'optimiser'; did you mean 'optimizer'?"),
         ("", ["algorithm=gpro"], "algorithm.name: there is no algorithm 'gpro'; did you mean 'grpo'?"),
         ("", ["task=gms8k"], "there is no task 'gms8k'; did you mean 'gsm8k'?"),
         ("", ["reward.answer.grader=strct"], "reward.answer.grader: "),
-        ("", ["experience.group_size=two"], "experience.group_size: input should be a valid integer, found 'two'"),
-        ("", ["experience.group_size=4.5"], "experience.group_size: input should be a valid integer, found 4.5"),
+        (
+            "",
+            ["experience.group_size=two"],
+            "experience.group_size: input should be a valid integer, found 'two'",
+        ),
+        (
+            "",
+            ["experience.group_size=4.5"],
+            "experience.group_size: input should be a valid integer, found 4.5",
+        ),
         ("", ["experience.group_size=1"], "experience.group_size: attempts are compared with each other"),
-        ("", ["experience.group_size=0", "algorithm=rejection_sampling"], "experience.group_size: at least one"),
+        (
+            "",
+            ["experience.group_size=0", "algorithm=rejection_sampling"],
+            "experience.group_size: at least one",
+        ),
         ("", ["sampling.top_p=0.9"], "top_p and top_k sample from another policy"),
         ("", ["sampling.temperature=0"], "greedy attempts are all the same"),
         ("[model]", [], "mine.toml: not valid TOML"),
-        ("[stages.a]\n[stages.b]\nstart='c'", [], "stages.b.start: there is no earlier stage that trains, 'c'"),
+        (
+            "[stages.a]\n[stages.b]\nstart='c'",
+            [],
+            "stages.b.start: there is no earlier stage that trains, 'c'",
+        ),
         ("[stages.a]\nstart='a'", [], "stages.a.start"),
         ("[stages.a]", ["stages.x.seed=1"], "there is no stage 'x'"),
         ("", ["seed"], "an override is written key=value"),

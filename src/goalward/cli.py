@@ -18,7 +18,9 @@ app = typer.Typer(
 )
 console = Console()
 
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 # Imports stand inside the commands: torch and transformers take seconds, and `--help` should not.
@@ -37,7 +39,9 @@ def demo(overrides: Overrides = None) -> None:
 
 
 @app.command()
-def train(recipe: Annotated[Path, typer.Argument(help="A recipe: a TOML file.")], overrides: Overrides = None) -> None:
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe: a TOML file.")], overrides: Overrides = None
+) -> None:
     """Run a recipe; the same command resumes it where it was stopped.
 
     Example: goalward train recipes/gsm8k/grpo.toml model=pocket experience.steps=3
@@ -51,7 +55,9 @@ def train(recipe: Annotated[Path, typer.Argument(help="A recipe: a TOML file.")]
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A Hub name, a folder, a finished run, or `pocket`.")],
-    task: Annotated[str, typer.Option(help="The task set: gsm8k, word_problems, rows or gym.")] = "word_problems",
+    task: Annotated[
+        str, typer.Option(help="The task set: gsm8k, word_problems, rows or gym.")
+    ] = "word_problems",
     split: Annotated[str, typer.Option(help="Its split.")] = "test",
     samples: Annotated[int, typer.Option(help="Sampled attempts a question, for pass@k and maj@k.")] = 0,
     output: Annotated[Path | None, typer.Option(help="Where to save the records.")] = None,
@@ -67,7 +73,7 @@ def evaluate(
     from goalward.stages import evaluate_model, resolve_model
 
     stage = evaluation_stage(resolve_model(model), task, split, samples, overrides or [])
-    found = evaluate_model(stage, Console(stderr=True))
+    found = evaluate_model(stage)
     if output:
         found.save(output)
     _show(to_json(compare([found])) if as_json else table(compare([found])), as_json)
@@ -75,7 +81,9 @@ def evaluate(
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders or evaluation files; the first is the base.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders or evaluation files; the first is the base.")
+    ],
     chart: Annotated[Path | None, typer.Option(help="Draw the bar chart into this PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -85,11 +93,15 @@ def compare(
     """
     from goalward.evaluation import compare as comparing
     from goalward.evaluation.plots import bar_chart
+    from goalward.evaluation.saved import comparable, load_evaluations
 
-    found = comparing.compare(comparing.load_evaluations(runs))
+    found = [comparing.compare(group) for group in comparable(load_evaluations(runs))]
     if chart:
-        bar_chart(found, chart)
-    _show(comparing.to_json(found) if as_json else comparing.table(found), as_json)
+        bar_chart(found[0], chart)
+    if as_json:
+        _show([comparing.to_json(each) for each in found], as_json)
+    else:
+        console.print(*map(comparing.table, found), sep="\n")
 
 
 @app.command()
@@ -111,7 +123,9 @@ def grade(
 
 @app.command()
 def chat(
-    model: Annotated[str, typer.Argument(help="A Hub name, a folder, a finished run, or `pocket`.")] = "pocket",
+    model: Annotated[
+        str, typer.Argument(help="A Hub name, a folder, a finished run, or `pocket`.")
+    ] = "pocket",
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="The longest answer.")] = 256,
 ) -> None:

@@ -3,7 +3,6 @@
 import resource
 import time
 from collections.abc import Callable
-from functools import partial
 
 import torch
 

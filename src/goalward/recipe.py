@@ -10,7 +10,6 @@ import tomli_w
 
 from goalward.engines.engine import Sampling
 from goalward.errors import UsageError
-from goalward.evaluation.evaluate import EvaluationSettings
 from goalward.feedback.build import build_grader
 from goalward.learning.algorithm import Algorithm
 from goalward.learning.imitation import SFT, RejectionSampling
@@ -94,10 +93,10 @@ class Stage:
     start: str | None = None
     seed: int = 0
     model: ModelConfig = field(default_factory=lambda: ModelConfig(name="pocket"))
-    task: Table = field(default_factory=lambda: {"name": "word_problems"})
+    task: Table = field(default_factory=dict)
     reward: Mapping[str, RewardPart] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
-    algorithm: Table = field(default_factory=lambda: {"name": "grpo"})
+    algorithm: Table = field(default_factory=dict)
     experience: ExperienceSettings = field(default_factory=ExperienceSettings)
     learner: LearnerSettings = field(default_factory=LearnerSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -222,7 +221,8 @@ def _expand(table: Table) -> Table:
 
 def _read_stage(name: str, table: Table, path: Path) -> Stage:
     place = Place(str(path), ("stages", name) if name else ())
-    stage = read(Stage, {"name": name, **table}, place)
+    defaults = {"name": name, "task": {"name": "word_problems"}, "algorithm": {"name": "grpo"}}
+    stage = read(Stage, merge(defaults, table), place)
     algorithm = make_algorithm(stage, place.at("algorithm"))
     make_tasks(stage.task, place.at("task"))
     graders = [(place.at("reward", key, "grader"), part.grader) for key, part in stage.reward.items()]
@@ -230,7 +230,9 @@ def _read_stage(name: str, table: Table, path: Path) -> Stage:
         if spec.task is not None:
             make_tasks(spec.task, place.at(*keys, "task"))
         if not spec.metrics:
-            raise UsageError(f"{place.at(*keys, 'metrics')}: name at least one grader; the first is the headline")
+            raise UsageError(
+                f"{place.at(*keys, 'metrics')}: name at least one grader; the first is the headline"
+            )
         graders += [(place.at(*keys, "metrics"), metric) for metric in spec.metrics]
     for where, grader in graders:
         try:
@@ -244,7 +246,9 @@ def _read_stage(name: str, table: Table, path: Path) -> Stage:
 
 
 def _questions(stage: Stage) -> dict[tuple[str, ...], EvaluationSpec]:
-    asked: dict[tuple[str, ...], EvaluationSpec] = {("evaluation", k): spec for k, spec in stage.evaluation.items()}
+    asked: dict[tuple[str, ...], EvaluationSpec] = {
+        ("evaluation", k): spec for k, spec in stage.evaluation.items()
+    }
     return asked | ({("validation",): stage.validation} if stage.validation else {})
 
 
@@ -259,13 +263,21 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     if stage.do != "train":
         return
     if algorithm.source == "attempts":
-        yield not stage.reward, "reward", "attempts need feedback; name a grader, as in reward.answer = 'strict'"
+        yield (
+            not stage.reward,
+            "reward",
+            "attempts need feedback; name a grader, as in reward.answer = 'strict'",
+        )
         yield sampling.temperature == 0, "sampling.temperature", "greedy attempts are all the same; use 1.0"
     if isinstance(algorithm, PolicyGradient):
         alone = experience.group_size < 2
         yield alone, "experience.group_size", "attempts are compared with each other; at least 2 a group"
         cut = sampling.top_p < 1 or sampling.top_k > 0
-        yield cut, "sampling", "top_p and top_k sample from another policy than the one that learns; leave them out"
+        yield (
+            cut,
+            "sampling",
+            "top_p and top_k sample from another policy than the one that learns; leave them out",
+        )
     yield experience.prompts < 1, "experience.prompts", "at least one task a step"
     yield experience.group_size < 1, "experience.group_size", "at least one attempt a task"
     yield experience.steps is not None and experience.steps < 1, "experience.steps", "at least one step"

@@ -1,17 +1,16 @@
 """Sparse TOML tables to frozen dataclasses, with errors that name the key, the file and the nearest name."""
 
 import dataclasses
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from goalward.errors import UsageError
+from goalward.errors import UsageError, unknown_name
 
 T = TypeVar("T")
 Table = dict[str, Any]
@@ -34,7 +33,9 @@ def parse_override(text: str) -> Table:
     key, equals, value = text.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
-        raise UsageError(f"{text!r}: an override is written key=value, for example seed=1 or model.name=pocket")
+        raise UsageError(
+            f"{text!r}: an override is written key=value, for example seed=1 or model.name=pocket"
+        )
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -108,9 +109,7 @@ def choose(what: str, name: Any, known: Iterable[str], place: Place) -> str:
     names = list(known)
     if name in names:
         return str(name)
-    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names) or 'none'}"
-    raise UsageError(f"{place}: there is no {what} {name!r}; {hint}")
+    raise UsageError(f"{place}: {unknown_name(what, name, names)}")
 
 
 def _check_keys(cls: Any, table: Any, place: Place) -> None:

@@ -10,14 +10,15 @@ from rich.console import Console
 from goalward.engines.engine import Request, Sampling
 from goalward.engines.native import NativeEngine
 from goalward.errors import UsageError
-from goalward.evaluation import compare, plots, report
+from goalward.evaluation.compare import compare, table
 from goalward.evaluation.evaluation import Evaluation
+from goalward.evaluation.report import write_report
+from goalward.evaluation.saved import comparable, load_evaluations
 from goalward.loop import train
 from goalward.models.load import ModelConfig, load_policy
 from goalward.models.policy import Policy
 from goalward.recipe import Recipe, Stage
 from goalward.runs import checkpoint
-from goalward.runs.files import write_json
 from goalward.runs.progress import Bar, Progress
 from goalward.runs.run import Run, read_result
 from goalward.wiring import build, examine
@@ -36,7 +37,10 @@ def run_recipe(recipe: Recipe, console: Console) -> None:
             for stage in recipe.stages:
                 with Run.open(recipe.folder(stage), recipe.stage_text(stage)) as run:
                     _run_stage(recipe, stage, run, console)
-    console.print(f"Report: {report.write_report(recipe.directory)}")
+    console.print(f"Report: {write_report(recipe.directory)}")
+    chart = recipe.directory / "comparison.png"
+    if chart.exists():
+        console.print(f"Chart:  {chart}")
 
 
 def final_model(directory: Path) -> Path:
@@ -47,11 +51,11 @@ def final_model(directory: Path) -> Path:
     return directory / str(result["model"])
 
 
-def evaluate_model(stage: Stage, console: Console | None) -> Evaluation:
+def evaluate_model(stage: Stage) -> Evaluation:
     """Ask one model, apart from any run, the questions of the stage's only evaluation."""
     [(key, spec)] = stage.evaluation.items()
     policy = load_policy(stage.model)
-    with Bar(f"{stage.model.name}: {key}", console) as bar:
+    with Bar(f"{stage.model.name}: {key}") as bar:
         return examine(stage, spec, Path(), policy, NativeEngine(policy), name=stage.model.name, progress=bar)
 
 
@@ -92,12 +96,16 @@ def _run_stage(recipe: Recipe, stage: Stage, run: Run, console: Console) -> None
 def _train(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
     name = stage.name or recipe.name
     parts = build(stage, recipe.base, _start(recipe, stage), checkpoint.latest(run.directory))
-    with Progress(parts.steps, name, console) as bar:
+    if recipe.single and parts.learner.step == 0:  # what the report calls before and after
+        _examine_all(recipe, stage, run, parts.policy, console, step=0)
+    with Progress(parts.steps, name) as bar:
 
         def validate(step: int) -> dict[str, float]:
             spec = stage.validation
             assert spec is not None
-            found = examine(stage, spec, recipe.base, parts.policy, parts.engine, name=name, progress=bar.evaluating)
+            found = examine(
+                stage, spec, recipe.base, parts.policy, parts.engine, name=name, progress=bar.evaluating
+            )
             return {f"accuracy/{metric}": i.mean for metric, i in found.summary.accuracy.items()}
 
         train(stage, run, parts, bar, validate)
@@ -114,17 +122,8 @@ def _evaluate(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[
 
 
 def _compare(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
-    earlier = recipe.stages[: recipe.stages.index(stage)]
-    questions = dict.fromkeys(key for other in earlier for key in other.evaluation)
-    for key in questions:
-        paths = [recipe.folder(other) / "evaluations" / f"{key}.json" for other in earlier]
-        found = compare.compare([Evaluation.load(path) for path in paths if path.exists()])
-        console.print(compare.table(found))
-        suffix = "" if key == next(iter(questions)) else f"-{key}"
-        write_json(recipe.directory / f"comparison{suffix}.json", compare.to_json(found))
-        chart = recipe.directory / f"comparison{suffix}.png"
-        plots.bar_chart(found, chart)
-        console.print(f"Chart: {chart}")
+    for evaluations in comparable(load_evaluations([recipe.directory])):
+        console.print(table(compare(evaluations)))
     return {}
 
 
@@ -132,10 +131,12 @@ def _examine_all(recipe: Recipe, stage: Stage, run: Run, policy: Policy, console
     engine = NativeEngine(policy)
     name = stage.name or recipe.name
     for key, spec in stage.evaluation.items():
-        path = run.evaluations / f"{key}.json"
+        path = run.evaluations / (
+            f"{key}-step-0.json" if stage.do == "train" and step == 0 else f"{key}.json"
+        )
         if path.exists():
             continue
-        with Bar(f"{name}: {key}", console) as bar:
+        with Bar(f"{name}: {key}") as bar:
             found = examine(stage, spec, recipe.base, policy, engine, name=name, step=step, progress=bar)
         found.save(path)
         accuracy = found.summary.accuracy[found.headline]

@@ -54,7 +54,9 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     engine = NativeEngine(policy)
     experience = _experience(stage, algorithm, policy, engine)
     settings = stage.experience
-    draws = settings.steps * settings.prompts if settings.steps else math.ceil(settings.epochs * len(experience))
+    draws = (
+        settings.steps * settings.prompts if settings.steps else math.ceil(settings.epochs * len(experience))
+    )
     steps = math.ceil(draws / settings.prompts)
     learner = Learner(
         policy,

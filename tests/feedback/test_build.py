@@ -22,9 +22,7 @@ def test_every_name_builds() -> None:
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(
-        UsageError, match=r"unknown grader 'numerik'; did you mean 'numeric'\? There are: essay, "
-    ):
+    with pytest.raises(UsageError, match=r"there is no grader 'numerik'; did you mean 'numeric'\?"):
         build_grader("numerik")
 
 
@@ -50,5 +48,5 @@ def test_paths_are_looked_for_here_and_then_in_the_base(
     with pytest.raises(UsageError, match="no such file"):
         build_grader("mine.py:g")
     (here / "mine.py").write_text("def f(group): ...\n")
-    with pytest.raises(UsageError, match="unknown function"):
+    with pytest.raises(UsageError, match="there is no function"):
         build_grader("mine.py:g", base)

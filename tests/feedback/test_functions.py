@@ -88,8 +88,8 @@ def test_trl_style_missing_column_is_an_error_that_lists_the_columns(tmp_path: P
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("def g(group): ...\n", r"unknown function of .*mine\.py 'f'"),
-        ("f = 3\n", "unknown function"),
+        ("def g(group): ...\n", r"there is no function of .*mine\.py 'f'"),
+        ("f = 3\n", "there is no function"),
         ("def f(x, y): ...\n", r"mine\.py:f takes \(x, y\); a grader is one of f\(task, rollout\)"),
         ("x = 1\ndef f(group)\n    return\n", r"mine\.py, line 2: expected ':'"),
         (

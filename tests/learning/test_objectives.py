@@ -35,7 +35,9 @@ def test_clip_higher_leaves_more_room_above():
 
 def test_k3_by_hand_and_unbiased():
     # pi / ref = 2: exp(-log 2) + log 2 - 1
-    assert objectives.k3(torch.tensor(math.log(2)), torch.tensor(0.0)).item() == pytest.approx(math.log(2) - 0.5)
+    assert objectives.k3(torch.tensor(math.log(2)), torch.tensor(0.0)).item() == pytest.approx(
+        math.log(2) - 0.5
+    )
     pi, ref = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.3, 0.3, 0.4])
     expected = (pi * (pi / ref).log()).sum()
     assert (pi * objectives.k3(pi.log(), ref.log())).sum().item() == pytest.approx(expected.item())

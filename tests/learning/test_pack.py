@@ -28,7 +28,12 @@ def test_pack_by_hand():
     batch = pack([first, second], pad=0, device=torch.device("cpu"))
     assert batch.tokens.tolist() == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 0]]
     # The first completion token is scored from the prompt's last position; the token of weight 0 is not.
-    assert list(zip(batch.rows.tolist(), batch.cols.tolist(), strict=True)) == [(0, 2), (0, 3), (1, 0), (1, 2)]
+    assert list(zip(batch.rows.tolist(), batch.cols.tolist(), strict=True)) == [
+        (0, 2),
+        (0, 3),
+        (1, 0),
+        (1, 2),
+    ]
     assert batch.tokens[batch.rows, batch.cols + 1].tolist() == [4, 5, 7, 9]
     assert batch.advantage.tolist() == [0, 1, 0, 2]
     assert batch.behaviour[:2].tolist() == [-0.5, -0.25]

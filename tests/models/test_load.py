@@ -134,9 +134,9 @@ def test_lora_without_peft(tiny_model, monkeypatch):
 
 def test_models_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(UsageError, match="'./nowhere': there is no such folder"):
+    with pytest.raises(UsageError, match=r"'\./nowhere': there is no such folder"):
         load_policy(ModelConfig(name="./nowhere"))
-    with pytest.raises(UsageError, match="no config.json"):
+    with pytest.raises(UsageError, match=r"no config\.json"):
         load_policy(ModelConfig(name=str(tmp_path)))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UsageError, match="cannot be loaded"):

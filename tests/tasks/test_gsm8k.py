@@ -54,7 +54,7 @@ def test_validation_is_the_end_of_the_training_file(folder: Path) -> None:
 
 
 def test_splits_that_are_not_there(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown split 'validation'.* There are: test, train\."):
+    with pytest.raises(UsageError, match=r"there is no split 'validation'; known: "):
         GSM8K(path=str(folder)).tasks("validation")
     with pytest.raises(UsageError, match="validation = 10 leaves no training rows"):
         GSM8K(path=str(folder), validation=10).tasks("train")

@@ -79,8 +79,8 @@ class TestWithTheLibrary:
     @pytest.mark.parametrize(
         ("knobs", "said"),
         [
-            ({"names": "chain_som"}, "unknown environment 'chain_som'; did you mean 'chain_sum'"),
-            ({"names": "composite"}, "unknown environment 'composite'"),
+            ({"names": "chain_som"}, "there is no environment 'chain_som'; did you mean 'chain_sum'"),
+            ({"names": "composite"}, "there is no environment 'composite'"),
             (
                 {"names": "gcd", "config": {"gcd": {"max_valu": 1}}},
                 "'gcd' has no knob 'max_valu'; did you mean 'max_value'",
@@ -104,10 +104,10 @@ class TestWithTheLibrary:
         ({"names": "gcd", "size": 0}, "size = 0"),
         ({"names": "gcd", "test_size": 0}, "test_size = 0"),
         ({"names": "gcd", "seed": -1}, "seed = -1"),
-        ({"names": "gcd", "prompt": "x"}, "unknown prompt"),
+        ({"names": "gcd", "prompt": "x"}, "there is no prompt"),
         (
             {"names": "gcd", "config": {"gdc": {}}},
-            "unknown environment in `config` 'gdc'; did you mean 'gcd'",
+            "there is no environment in `config` 'gdc'; did you mean 'gcd'",
         ),
     ],
 )
@@ -117,5 +117,5 @@ def test_knobs_that_make_no_sense(knobs: dict[str, Any], said: str) -> None:
 
 
 def test_splits() -> None:
-    with pytest.raises(UsageError, match="unknown split 'validation'"):
+    with pytest.raises(UsageError, match="there is no split 'validation'"):
         Gym(names="gcd").tasks("validation")

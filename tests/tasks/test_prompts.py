@@ -36,9 +36,9 @@ def test_the_other_prompts() -> None:
 def test_names() -> None:
     for name, prompt in PROMPTS.items():
         assert prompt_named(name) is prompt
-    with pytest.raises(UsageError, match="unknown prompt 'esay'; did you mean 'essay'"):
+    with pytest.raises(UsageError, match="there is no prompt 'esay'; did you mean 'essay'"):
         prompt_named("esay")
-    with pytest.raises(UsageError, match="unknown split 'tets'; did you mean 'test'"):
+    with pytest.raises(UsageError, match="there is no split 'tets'; did you mean 'test'"):
         check_split("tets", "train", "test")
 
 

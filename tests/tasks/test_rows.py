@@ -102,7 +102,7 @@ def test_hub_names(monkeypatch: pytest.MonkeyPatch, source: str, asked: tuple[st
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        ({"reference": "1"}, r"there is no column 'prompt'; set prompt_column\. There are: reference\."),
+        ({"reference": "1"}, r"there is no column 'prompt'; known: reference; set prompt_column"),
         ({"promt": "1", "reference": "1"}, r"there is no column 'prompt'; did you mean 'promt'\?"),
         ({"prompt": "1"}, r"there is no column 'reference'; set reference_column"),
         ({"prompt": 3, "reference": "1"}, "'prompt' should be text or a list of messages, found int"),
@@ -154,7 +154,7 @@ def test_knobs_that_contradict_each_other(tmp_path: Path) -> None:
         Rows(train="x.jsonl", prompt="essay", system="s")
     with pytest.raises(UsageError, match="there is no 'test' split"):
         Rows(train="x.jsonl").tasks("test")
-    with pytest.raises(UsageError, match="unknown split 'validation'"):
+    with pytest.raises(UsageError, match="there is no split 'validation'"):
         Rows(train="x.jsonl").tasks("validation")
     turns = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
     source = write(tmp_path, {"prompt": turns, "reference": "1"})

@@ -86,7 +86,9 @@ class SharedPromptMemory:
         self._group(owner)
 
         at_once = max(1, _PREFILL_TOKENS // max(sizes))
-        last = [self._read(tokens, lengths, start, start + at_once) for start in range(0, len(prompts), at_once)]
+        last = [
+            self._read(tokens, lengths, start, start + at_once) for start in range(0, len(prompts), at_once)
+        ]
         logits: Tensor = decoder.head(torch.cat(last))
         return logits[owner]
 
@@ -121,7 +123,9 @@ class SharedPromptMemory:
         # Rows by the prompt they continue: [N, kv heads, members x queries, head_dim].
         asked = q[self._slots].transpose(1, 2).reshape(prompts * heads, -1, size)
         of_prompt = scores(asked, self._prompt_keys[layer].flatten(0, 1))
-        of_prompt = (of_prompt.view(prompts, heads, members, -1, width) + self._mask[:, None, None, None]).transpose(1, 2)
+        of_prompt = (
+            of_prompt.view(prompts, heads, members, -1, width) + self._mask[:, None, None, None]
+        ).transpose(1, 2)
         of_written = scores(q.flatten(0, 1), keys[:, :, :end].flatten(0, 1)).view(*q.shape[:-1], end)
         share = torch.cat((of_prompt[self._owner, self._rank], of_written), -1)
         share = share.mul_(size**-0.5).softmax(-1).to(q.dtype)
@@ -150,6 +154,7 @@ class SharedPromptMemory:
         owner: [R], never falling. Row r is member rank[r] of prompt owner[r]; slots [N, members] has
         the rows of each prompt, and any row where a prompt has fewer.
         """
+        used: Tensor
         used, self._owner, counts = torch.unique(owner, return_inverse=True, return_counts=True)
         rows = torch.arange(len(owner), device=owner.device)
         self._rank = rows - (counts.cumsum(0) - counts)[self._owner]

@@ -116,6 +116,7 @@ class NativeEngine:
         memory = memory_for(policy, max(len(job.prompt) for job in jobs), int(limits.max()))
         logits = memory.prefill(list(prompts.values()), owner)
         rows = np.arange(len(jobs))  # the job that each row of the memory belongs to
+        chosen = torch.zeros_like(owner)  # what each row said last
         done = 0
         while True:
             count = min(_BLOCK, int(limits[rows].min()) - done)

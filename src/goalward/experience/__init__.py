@@ -1,0 +1,1 @@
+"""Where groups of attempts come from: own samples, or recorded demonstrations."""

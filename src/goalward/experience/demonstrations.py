@@ -17,7 +17,9 @@ class Demonstrations:
         """Raises UsageError if a task has no demonstration."""
         for task in tasks:
             if task.demonstration is None:
-                raise UsageError(f"task {task.id} has no demonstration to imitate; name a column or task set that has")
+                raise UsageError(
+                    f"task {task.id} has no demonstration to imitate; name a column or task set that has"
+                )
         self.cursor = 0
         self._tasks = tasks
         self._chat = chat

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from goalward.errors import UsageError
+from goalward.errors import UsageError, unknown_name
 from goalward.feedback.functions import function_grader
 from goalward.feedback.grader import Grader
 from goalward.feedback.graders import (
@@ -17,7 +17,6 @@ from goalward.feedback.graders import (
     numeric,
     tags,
 )
-from goalward.feedback.names import unknown_name
 
 GRADERS: dict[str, Callable[[], Grader]] = {
     "essay": essay,

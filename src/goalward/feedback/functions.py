@@ -10,10 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from goalward.errors import UsageError
+from goalward.errors import UsageError, unknown_name
 from goalward.feedback.grader import Grader
 from goalward.feedback.graders import EachRollout
-from goalward.feedback.names import unknown_name
 from goalward.feedback.verdict import raised_at, verdict
 from goalward.types import Feedback, Group
 

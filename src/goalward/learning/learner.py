@@ -13,8 +13,8 @@ from torch import Tensor
 from goalward.learning.algorithm import Algorithm, TokenBatch
 from goalward.learning.optimizer import Optimizer, OptimizerSettings, learning_rate
 from goalward.learning.pack import MicroBatch, micro_batches, pack
-from goalward.models.policy import Policy
 from goalward.models.logprobs import score
+from goalward.models.policy import Policy
 from goalward.types import Example, Feedback, Group
 
 
@@ -53,9 +53,31 @@ class Learner:
         self._temperature = temperature
         self._seed = seed
 
+    @torch.no_grad()
     def penalise(self, groups: Sequence[Group], weight: float) -> list[Group]:
         """Take weight * log(pi / reference) of each attempt off its score, as a part named "kl"."""
-        return [replace(group, feedback=self._penalised(group, weight)) for group in groups]
+        whole = [
+            Example(rollout=r, advantage=r.sampled.astype(np.float32), weight=r.sampled.astype(np.float32))
+            for group in groups
+            for r in group.rollouts
+        ]
+        penalty: dict[int, float] = {}
+        for part in micro_batches(whole, self._settings.micro_batch_tokens):
+            micro = pack(part, pad=self._policy.pad_id, device=self._policy.device)
+            gap = self._score(micro)[0] - self._reference(micro)
+            sums = gap.new_zeros(len(part)).index_add(0, micro.rows, gap)
+            for example, value in zip(part, sums.tolist(), strict=True):
+                penalty[id(example.rollout)] = weight * value
+        return [
+            replace(
+                group,
+                feedback=tuple(
+                    _less(given, penalty[id(rollout)])
+                    for rollout, given in zip(group.rollouts, group.feedback, strict=True)
+                ),
+            )
+            for group in groups
+        ]
 
     def update(self, examples: Sequence[Example], algorithm: Algorithm) -> dict[str, float]:
         """Learn from one batch of examples, in `minibatches` optimizer steps; returns metrics.
@@ -151,16 +173,7 @@ class Learner:
         with self._policy.reference() as reference:
             return score(reference, micro.tokens, micro.rows, micro.cols, temperature=self._temperature)[0]
 
-    @torch.no_grad()
-    def _penalised(self, group: Group, weight: float) -> tuple[Feedback, ...]:
-        whole = [
-            Example(rollout=r, advantage=r.sampled.astype(np.float32), weight=r.sampled.astype(np.float32))
-            for r in group.rollouts
-        ]
-        feedback = []
-        for example, given in zip(whole, group.feedback, strict=True):
-            micro = pack([example], pad=self._policy.pad_id, device=self._policy.device)
-            penalty = weight * float((self._score(micro)[0] - self._reference(micro)).sum())
-            left = None if given.score is None else given.score - penalty
-            feedback.append(replace(given, score=left, parts={**given.parts, "kl": -penalty}))
-        return tuple(feedback)
+
+def _less(given: Feedback, penalty: float) -> Feedback:
+    left = None if given.score is None else given.score - penalty
+    return replace(given, score=left, parts={**given.parts, "kl": -penalty})

@@ -9,7 +9,14 @@ from torch import Tensor
 
 from goalward.learning import objectives
 from goalward.learning.algorithm import Source, TokenBatch
-from goalward.learning.credit import Normalise, Scores, group_mean, leave_one_out, soft_overlong, token_weights
+from goalward.learning.credit import (
+    Normalise,
+    Scores,
+    group_mean,
+    leave_one_out,
+    soft_overlong,
+    token_weights,
+)
 from goalward.types import Example, Group
 
 FAMILY: dict[str, dict[str, object]] = {
@@ -68,8 +75,11 @@ class PolicyGradient:
         """Advantages within each group; weights over the whole step.
 
         Attempts with no advantage are left out where they could not move the weights, that is without
-        a KL in the loss; they still count in the normaliser, so leaving them out is exact.
+        a KL in the loss; they still count in the normaliser, so leaving them out is exact. With dynamic
+        sampling the groups without spread were replaced, and do not count.
         """
+        if self.rounds > 1:
+            groups = [group for group in groups if self.useful(group)]
         learned = [
             (rollout, advantage)
             for group in groups
@@ -101,7 +111,9 @@ class PolicyGradient:
         if batch.reference is not None:
             sums["kl"] = objectives.k3(batch.logprobs, batch.reference)
             losses = losses + self.beta * sums["kl"]
-        return (batch.weight * losses).sum(), {name: (batch.weight * value).sum() for name, value in sums.items()}
+        return (batch.weight * losses).sum(), {
+            name: (batch.weight * value).sum() for name, value in sums.items()
+        }
 
     def _advantages(self, group: Group) -> Scores:
         scores = np.array([np.nan if f.score is None else f.score for f in group.feedback])

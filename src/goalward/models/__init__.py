@@ -1,0 +1,1 @@
+"""Hugging Face models: loading, chat templates, the lean decoder, log-probabilities."""

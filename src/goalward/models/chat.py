@@ -1,6 +1,5 @@
 """Conversations to tokens and back, through the tokenizer's own chat template."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,7 +114,7 @@ class Chat:
                 continue
             first = self._render(messages[:turn]) + self._said(message["content"])
             if not whole.startswith(first):
-                at = len(os.path.commonprefix((first, whole)))
+                at = next(i for i, (a, b) in enumerate(zip(first, whole + "\0", strict=False)) if a != b)
                 raise UsageError(
                     f"model {self.name!r}: its chat template rewrites earlier turns, so a model could not be trained"
                     f" on what it saw. Turn {turn + 1} reads {first[at : at + 40]!r} when it is written"

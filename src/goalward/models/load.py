@@ -53,7 +53,7 @@ def load_policy(config: ModelConfig) -> Policy:
     dtype = _dtype(config.dtype, device)
     source = _source(config.name)
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if (Path(source) / "adapter_config.json").is_file():
         model = _resume_adapter(source, dtype, config)
     else:

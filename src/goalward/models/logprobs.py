@@ -40,7 +40,7 @@ def score(
         return scored(hidden, targets)
     parts = [
         checkpoint(scored, h, t, use_reentrant=False) if torch.is_grad_enabled() else scored(h, t)
-        for h, t in zip(hidden.split(size), targets.split(size), strict=True)
+        for h, t in zip(torch.split(hidden, size), torch.split(targets, size), strict=True)
     ]
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 

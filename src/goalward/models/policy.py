@@ -123,5 +123,5 @@ def _end_tokens(model: Any, tokenizer: Any, chat: Chat) -> tuple[int, ...]:
     ids = {chat.end_id}
     for source in (model.generation_config, model.config, tokenizer):
         named = getattr(source, "eos_token_id", None)
-        ids.update(named if isinstance(named, list | tuple) else [named])
-    return tuple(sorted(int(i) for i in ids if i is not None))
+        ids.update(named if isinstance(named, list | tuple) else [] if named is None else [int(named)])
+    return tuple(sorted(map(int, ids)))

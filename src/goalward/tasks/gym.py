@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from itertools import chain, islice, zip_longest
 from typing import Any
 
-from goalward.errors import UsageError
-from goalward.feedback.names import unknown_name
+from goalward.errors import UsageError, suggestion, unknown_name
 from goalward.tasks.prompts import check_count, check_split, in_format, prompt_named
 from goalward.types import Task
 
 # An environment's task i is drawn from the seed plus i, so that neighbouring seeds share nearly all tasks.
 _APART = 1_000_000_000
-_TRIES = (
-    4  # how many test tasks are looked at for each one wanted, before the environment counts as exhausted
-)
+# How many test tasks are looked at for each one wanted, before the environment counts as exhausted.
+_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +108,7 @@ def _environment(name: str, knobs: Mapping[str, Any], seed: int, size: int) -> A
     allowed = [knob.name for knob in fields(DATASETS[name][1]) if knob.name not in ("seed", "size")]
     for knob in knobs:
         if knob not in allowed:
-            nearest = get_close_matches(knob, allowed, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-            raise UsageError(f"gym: {name!r} has no knob {knob!r}{hint} There are: {', '.join(allowed)}.")
+            raise UsageError(f"gym: {name!r} has no knob {knob!r}; {suggestion(knob, allowed)}")
     try:
         return reasoning_gym.create_dataset(name, **knobs, seed=seed, size=size)
     except (AssertionError, TypeError, ValueError) as error:

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from goalward.errors import UsageError
-from goalward.feedback.names import unknown_name
+from goalward.errors import UsageError, unknown_name
 from goalward.types import Message
 
 Prompt = Callable[[str], tuple[Message, ...]]

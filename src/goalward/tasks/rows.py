@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, cast
 
-from goalward.errors import UsageError
+from goalward.errors import UsageError, suggestion
 from goalward.tasks.prompts import check_split, prompt_named
 from goalward.tasks.source import read_rows
 from goalward.types import Message, Task
@@ -113,6 +112,4 @@ def _text(row: Mapping[str, Any], column: str | None, where: str) -> str | None:
 
 
 def _no_column(knob: str, column: str, row: Mapping[str, Any], where: str) -> UsageError:
-    nearest = get_close_matches(column, row, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; set {knob}."
-    return UsageError(f"{where}: there is no column {column!r}{hint} There are: {', '.join(row) or 'none'}.")
+    return UsageError(f"{where}: there is no column {column!r}; {suggestion(column, row)}; set {knob}")

@@ -2,7 +2,8 @@
 
 How a problem is answered hangs on its context, here the scenario and the way it is opened and asked. In some
 contexts people mostly work step by step; in others they mostly put several operations into one
-formula, or they rush and miss half of the problem. Every way occurs in every context. So the model's
+formula, or they rush and miss half of the problem; and in some they forget the answer's tags. Every
+way occurs in every context. So the model's
 most likely answer is often a poor one, while a good one is always within reach of sampling.
 """
 
@@ -24,7 +25,7 @@ HABITS = {
     "hasty": (0.18, 0.20, 0.50, 0.12),
 }
 """In each kind of context, the share of each way to answer."""
-CONTEXTS = ("calm",) * 6 + ("brisk",) * 6 + ("hasty",) * 8
+CONTEXTS = ("calm",) * 4 + ("brisk",) * 5 + ("hasty",) * 11
 """How often each habit occurs among contexts."""
 OPENERS = ("Easy.", "I can see it.", "That is simple.")
 SYSTEM = (
@@ -79,14 +80,15 @@ def attempt(random: Random, problem: Problem) -> str:
     """Answer a problem as people do in its context."""
     number = context(problem)
     (way,) = random.choices(WAYS, weights=HABITS[CONTEXTS[number % len(CONTEXTS)]])
-    lapse = 0.7 if number % 17 == 0 else 0.04
-    if way == "careful":
-        return write(random, solve(problem, "careful"), problem.answer, lapse)
-    if way == "terse":
-        return write(random, solve(problem, "terse"), problem.answer, lapse)
     if way == "rushed":
-        return write(random, *rush(problem), lapse)
-    return write(random, random.choice(OPENERS), problem.answer, lapse)
+        reasoning, answer = rush(problem)
+    elif way == "guessed":
+        reasoning, answer = random.choice(OPENERS), problem.answer
+    else:
+        reasoning, answer = solve(problem, "careful" if way == "careful" else "terse"), problem.answer
+    if number % 17 == 0 and random.random() < 0.65:
+        return f"<reasoning>{reasoning}</reasoning>\nThe answer is {answer}."
+    return write(random, reasoning, answer, lapse=0.04)
 
 
 def context(problem: Problem) -> int:
