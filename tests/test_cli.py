@@ -89,7 +89,7 @@ def test_train_then_compare(goalward, project):
     status, out, _ = goalward("compare", "out", "--json")
     assert status == 0
     assert json.loads(out)[0]["questions"] == 5
-    assert goalward("compare", "out", "out", "--chart", "chart.png")[0] == 0
+    assert goalward("compare", "out", "--chart", "chart.png")[0] == 0
     assert Path("chart.png").read_bytes().startswith(b"\x89PNG")
 
 

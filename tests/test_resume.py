@@ -52,13 +52,12 @@ def nurse(tmp_path: Path, tiny_model):
         "task.demonstration_column=said",
     ]
 
-    def nurse(run: str, kills: int, longest: float):
+    def nurse(run: str, kills: int):
         command = [
             sys.executable,
             NURSERY,
             tmp_path / "recipe.toml",
             kills,
-            longest,
             tmp_path / run,
             *settings,
         ]
@@ -74,13 +73,12 @@ def rows(path: Path):
 
 
 def test_twenty_kills_change_nothing(nurse):
-    whole, told = nurse("whole", kills=0, longest=0)
+    whole, told = nurse("whole", kills=0)
     assert told["status"] == 0
-    # At most 4/3 of the time that a whole run takes, with twenty starts to make: it cannot finish before.
-    broken, told = nurse("broken", kills=KILLS, longest=told["seconds"] / 15)
+    broken, told = nurse("broken", kills=KILLS)
     assert told["status"] == 0
     assert len(told["rows"]) == KILLS
-    assert len(set(told["rows"])) > 3  # they fell all along the way
+    assert len(set(told["rows"])) > KILLS / 3  # they fell all along the way
     for stage in ("sft", "grpo"):
         assert len(rows(whole / stage / "metrics.jsonl")) == 28
         for name in ("metrics.jsonl", "rollouts.jsonl"):

@@ -104,7 +104,7 @@ def test_hub_names(monkeypatch: pytest.MonkeyPatch, source: str, asked: tuple[st
     [
         ({"reference": "1"}, r"there is no column 'prompt'; known: reference; set prompt_column"),
         ({"promt": "1", "reference": "1"}, r"there is no column 'prompt'; did you mean 'promt'\?"),
-        ({"prompt": "1"}, r"there is no column 'reference'; set reference_column"),
+        ({"prompt": "1"}, r"there is no column 'reference'; known: prompt; set reference_column"),
         ({"prompt": 3, "reference": "1"}, "'prompt' should be text or a list of messages, found int"),
         ({"prompt": [], "reference": "1"}, "'prompt' should be text or a list of messages"),
         ({"prompt": ["a"], "reference": "1"}, "a message in 'prompt' should have a role"),

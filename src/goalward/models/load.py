@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
@@ -114,11 +115,16 @@ def _pretrained(source: str, name: str, dtype: torch.dtype, revision: str | None
 
 def _tokenizer(source: str, config: ModelConfig) -> Any:
     try:
-        return AutoTokenizer.from_pretrained(source, revision=config.revision)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"model {config.name!r}: its tokenizer cannot be loaded: {_first_line(error)}"
         ) from error
+    written = Path(source) / "tokenizer.json"
+    if tokenizer.is_fast and written.is_file():
+        # transformers gives every Qwen2 model Qwen2's own normaliser, whatever the file says.
+        tokenizer.backend_tokenizer.normalizer = Tokenizer.from_file(str(written)).normalizer
+    return tokenizer
 
 
 def _refusal(name: str, source: str, error: Exception) -> str:
