@@ -87,9 +87,10 @@ def staged(tmp_path, make_evaluation):
     run = tmp_path / "essay"
     for stage, outcomes in (("zero", BASE), ("first", GRPO)):
         (run / stage).mkdir(parents=True)
-        make_evaluation("test", outcomes, step=9).save(run / stage / "evaluations" / "step-9.json")
-        make_evaluation("test", SFT, step=10).save(run / stage / "evaluations" / "step-10.json")
+        make_evaluation("test", outcomes, step=9).save(run / stage / "evaluations" / "test-step-9.json")
+        make_evaluation("test", SFT, step=10).save(run / stage / "evaluations" / "test.json")
         make_evaluation("ood", BASE, task="sums ood").save(run / stage / "evaluations" / "ood.json")
+        (run / stage / "recipe.toml").write_text("[evaluation.test]\n[evaluation.ood]\n")
     (run / "recipe.toml").write_text('name = "essay"\n[stages.zero]\n[stages.sft]\n[stages.first]\n')
     return run
 
@@ -97,10 +98,10 @@ def staged(tmp_path, make_evaluation):
 def test_runs_are_read_stage_by_stage(staged, make_evaluation, tmp_path):
     found = load_evaluations([staged])
     assert [(each.name, each.task, each.step) for each in found] == [
-        ("zero", "sums ood", 0),
         ("zero", "sums test", 10),
-        ("first", "sums ood", 0),
+        ("zero", "sums ood", 0),
         ("first", "sums test", 10),
+        ("first", "sums ood", 0),
     ]
     assert [[each.name for each in group] for group in comparable(found)] == [["zero", "first"]] * 2
 

@@ -99,6 +99,7 @@ def test_report_of_several_stages(make_evaluation, tmp_path):
     with Run.open(run, recipe):
         train(run / "grpo", 'name = "grpo"\n')
         (run / "base").mkdir()
+        (run / "base" / "recipe.toml").write_text("[evaluation.test]\n[evaluation.zood]\n")
         for stage, outcomes in (("base", "1100"), ("grpo", "1011")):
             make_evaluation("test", outcomes).save(run / stage / "evaluations" / "test.json")
             make_evaluation("ood", outcomes, task="sums ood").save(run / stage / "evaluations" / "zood.json")

@@ -156,8 +156,12 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return asdict(comparison)
 
 
+_DETAILS = ("tokens", "cut off", "fixed", "broken")
+"""What a table of many models leaves out."""
+
+
 def table(comparison: Comparison) -> "Table":
-    """For a terminal: a column a model, so that three of them fit into 80 characters."""
+    """For a terminal of 80 characters: a column a model, or a row where there are more than four."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -170,11 +174,21 @@ def table(comparison: Comparison) -> "Table":
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    shown.add_column("")
-    for name, *_ in rows:
-        shown.add_column(name, justify="right")
-    for number, quantity in enumerate(header[1:], start=1):
-        shown.add_row(quantity, *(row[number].replace(" (", "\n(") for row in rows))
+    if len(rows) > 4:
+        kept = [number for number, quantity in enumerate(header) if quantity not in _DETAILS]
+        columns = [header[number] for number in kept]
+        lines = [[row[number] for number in kept] for row in rows]
+        lines = [[c.partition(" (")[0] if h == "points" else c for h, c in zip(columns, line, strict=True)] for line in lines]
+    else:
+        columns = ["", *(name for name, *_ in rows)]
+        lines = [
+            [header[number], *(row[number].replace(" (", "\n(") for row in rows)]
+            for number in range(1, len(header))
+        ]
+    for number, column in enumerate(columns):
+        shown.add_column(column, justify="right" if number else "left", no_wrap=len(rows) > 4)
+    for line in lines:
+        shown.add_row(*line)
     return shown
 
 

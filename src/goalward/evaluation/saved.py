@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from goalward.errors import UsageError
 from goalward.evaluation.evaluation import Evaluation
@@ -18,24 +19,24 @@ def stages(directory: Path) -> list[tuple[str, Path]]:
     Raises:
         UsageError: `directory` is not a run's.
     """
-    recipe = directory / "recipe.toml"
-    try:
-        listed = tomllib.loads(recipe.read_text(encoding="utf-8")).get("stages", {})
-    except OSError as error:
-        raise UsageError(f"{directory}: not a run's directory: {recipe.name} cannot be read") from error
-    except ValueError as error:
-        raise UsageError(f"{recipe}: not valid TOML: {error}") from error
+    listed = _read_recipe(directory).get("stages", {})
     if not listed:
         return [(directory.resolve().name, directory)]
     return [(name, directory / name) for name in listed if (directory / name).is_dir()]
 
 
 def evaluations_of(stage: Path) -> list[Evaluation]:
-    """Every evaluation of one stage, by task in the order of files' names, then from first to last step.
+    """Every evaluation of one stage, by task in the recipe's order, then from first to last step.
 
     Of two at one step, the one with more samples comes last.
     """
-    found = [Evaluation.load(path) for path in sorted((stage / "evaluations").glob("*.json"))]
+    asked = list(_read_recipe(stage).get("evaluation", {}))
+
+    def place(path: Path) -> tuple[int, str]:
+        key = path.stem.partition("-step-")[0]
+        return (asked.index(key) if key in asked else len(asked), path.stem)
+
+    found = [Evaluation.load(path) for path in sorted((stage / "evaluations").glob("*.json"), key=place)]
     tasks = list(dict.fromkeys(evaluation.task for evaluation in found))
     return sorted(found, key=lambda each: (tasks.index(each.task), each.step, each.settings.samples))
 
@@ -81,6 +82,16 @@ def _load(path: Path) -> list[Evaluation]:
     if not last:
         raise UsageError(f"{path}: this run has no evaluations yet")
     return last
+
+
+def _read_recipe(directory: Path) -> dict[str, Any]:
+    recipe = directory / "recipe.toml"
+    try:
+        return tomllib.loads(recipe.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{directory}: not a run's directory: {recipe.name} cannot be read") from error
+    except ValueError as error:
+        raise UsageError(f"{recipe}: not valid TOML: {error}") from error
 
 
 def _owner(path: Path) -> str:

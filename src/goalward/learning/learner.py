@@ -26,7 +26,7 @@ class LearnerSettings:
     minibatches: optimizer steps made from one batch of examples.
     """
 
-    micro_batch_tokens: int = 16_384
+    micro_batch_tokens: int = 8192
     minibatches: int = 1
 
 
