@@ -71,7 +71,7 @@ def test_help_shows_every_command_with_an_example(goalward):
     status, out, _ = goalward("--help")
     commands = re.findall(r"^. (\w+) ", out, re.M)
     assert status == 0
-    assert {"demo", "train", "evaluate", "compare", "grade", "chat"} <= set(commands)
+    assert {"demo", "train", "preflight", "evaluate", "compare", "grade", "chat"} <= set(commands)
     for command in commands:
         assert "Example: goalward" in goalward(command, "--help")[1]
 
@@ -102,6 +102,20 @@ def test_evaluate_a_finished_run(goalward, project):
     assert status == 0, err
     assert json.loads(out)["questions"] == 4
     assert len(json.loads(Path("e.json").read_text())["records"]) == 4
+
+
+def test_preflight(goalward, project):
+    exact = "def right(task, rollout):\n    return float(rollout.text == task.reference)\n"
+    Path("grader.py").write_text(exact)
+    status, out, err = goalward("preflight", *project, "reward.form=tags", "--json")
+    assert status == 1  # a random model never says "a" alone, nor writes tags
+    assert "nothing to learn from" in err
+    (found,) = json.loads(out)
+    assert found["grader"]["kinds"]["reference"]["count"] == 200
+    assert found["seconds"] > 0
+    assert not Path("out").exists()
+    Path("grader.py").write_text("def right(task, rollout):\n    return 1.0\n")
+    plainly(goalward("preflight", *project), 1, "answers score as high as the right ones")
 
 
 def test_grade(goalward, tmp_path):

@@ -53,6 +53,28 @@ def train(
 
 
 @app.command()
+def preflight(
+    recipe: Annotated[Path, typer.Argument(help="A recipe: a TOML file.")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Before a run: does its grader tell right from wrong, can anything be learned, how long, how much memory?
+
+    Exit status 1 where the grader cannot or nothing can. Example: goalward preflight recipes/pocket/grpo.toml
+    """
+    from goalward.preflight import preflight as look
+    from goalward.preflight import table
+    from goalward.recipe import find_recipe, load_recipe
+
+    found = look(load_recipe(find_recipe(str(recipe)), overrides or []))
+    _show([each.to_json() for each in found] if as_json else table(found), as_json)
+    problems = [line for each in found for line in each.problems()]
+    if problems:
+        more = f" (and {len(problems) - 1} more, above)" if len(problems) > 1 else ""
+        raise GoalwardError(f"{problems[0]}{more}")
+
+
+@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A Hub name, a folder, a finished run, or `pocket`.")],
     task: Annotated[

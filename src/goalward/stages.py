@@ -136,12 +136,13 @@ def _examine_all(recipe: Recipe, stage: Stage, run: Run, policy: Policy, console
         )
         if path.exists():
             continue
-        with Bar(f"{name}: {key}") as bar:
+        asked = f"{name}, step {step}: {key}" if stage.do == "train" else f"{name}: {key}"
+        with Bar(asked) as bar:
             found = examine(stage, spec, recipe.base, policy, engine, name=name, step=step, progress=bar)
         found.save(path)
         accuracy = found.summary.accuracy[found.headline]
         console.print(
-            f"{name}: {key}: {found.headline} accuracy {accuracy.mean:.1%} "
+            f"{asked}: {found.headline} accuracy {accuracy.mean:.1%} "
             f"[{accuracy.low:.1%}, {accuracy.high:.1%}] on {len(found.records)} questions"
         )
 

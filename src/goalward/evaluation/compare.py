@@ -156,7 +156,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return asdict(comparison)
 
 
-_DETAILS = ("tokens", "cut off", "fixed", "broken")
+_DETAILS = ("pass@1", "tokens", "cut off", "fixed", "broken")
 """What a table of many models leaves out."""
 
 
@@ -175,10 +175,17 @@ def table(comparison: Comparison) -> "Table":
         pad_edge=False,
     )
     if len(rows) > 4:
-        kept = [number for number, quantity in enumerate(header) if quantity not in _DETAILS]
+        kept = [
+            number
+            for number, quantity in enumerate(header)
+            if quantity not in _DETAILS and not quantity.startswith("maj@")
+        ]
         columns = [header[number] for number in kept]
         lines = [[row[number] for number in kept] for row in rows]
-        lines = [[c.partition(" (")[0] if h == "points" else c for h, c in zip(columns, line, strict=True)] for line in lines]
+        lines = [
+            [c.partition(" (")[0] if h == "points" else c for h, c in zip(columns, line, strict=True)]
+            for line in lines
+        ]
     else:
         columns = ["", *(name for name, *_ in rows)]
         lines = [
@@ -259,7 +266,7 @@ def _pair_cells(pair: Pair | None) -> list[str]:
 
 
 def _interval(value: Interval) -> str:
-    return f"{100 * value.mean:.1f} ({100 * value.low:.1f} to {100 * value.high:.1f})"
+    return f"{100 * value.mean:.1f} ({100 * value.low:.1f}–{100 * value.high:.1f})"
 
 
 def _mean(value: Interval | None) -> str:

@@ -75,11 +75,8 @@ class PolicyGradient:
         """Advantages within each group; weights over the whole step.
 
         Attempts with no advantage are left out where they could not move the weights, that is without
-        a KL in the loss; they still count in the normaliser, so leaving them out is exact. With dynamic
-        sampling the groups without spread were replaced, and do not count.
+        a KL in the loss; they still count in the normaliser, so leaving them out is exact.
         """
-        if self.rounds > 1:
-            groups = [group for group in groups if self.useful(group)]
         learned = [
             (rollout, advantage)
             for group in groups
