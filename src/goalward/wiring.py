@@ -23,6 +23,7 @@ from goalward.models.load import load_policy
 from goalward.models.policy import Policy
 from goalward.recipe import EvaluationSpec, Stage, make_algorithm, make_tasks
 from goalward.runs.checkpoint import load_state
+from goalward.schema import Table
 from goalward.types import Task
 
 
@@ -106,11 +107,16 @@ def examine(
         ),
         name=name,
         model=stage.model.name,
-        task=f"{table['name']} {spec.split}",
+        task=_title(table, spec.split),
         step=step,
         answer=tagged_answer,
         progress=progress,
     )
+
+
+def _title(table: Table, split: str) -> str:
+    names = table.get("names", ())
+    return " ".join([table["name"], *([names] if isinstance(names, str) else names), split])
 
 
 def _experience(stage: Stage, algorithm: Algorithm, policy: Policy, engine: Engine) -> Experience:
