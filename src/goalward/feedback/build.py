@@ -15,8 +15,11 @@ from goalward.feedback.graders import (
     gym,
     math,
     numeric,
+    ready_for_gym,
+    ready_for_math,
     tags,
 )
+from goalward.feedback.workers import InWorkers
 
 GRADERS: dict[str, Callable[[], Grader]] = {
     "essay": essay,
@@ -25,8 +28,8 @@ GRADERS: dict[str, Callable[[], Grader]] = {
     "strict": lambda: EachRollout(essay_answer),
     "tags": lambda: EachRollout(tags),
     "numeric": lambda: EachRollout(numeric),
-    "math": lambda: EachRollout(math),
-    "gym": lambda: EachRollout(gym),
+    "math": lambda: InWorkers(EachRollout(math), ready_for_math),
+    "gym": lambda: InWorkers(EachRollout(gym), ready_for_gym),
     "random": Random,
 }
 
