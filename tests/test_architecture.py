@@ -17,7 +17,6 @@ FLOORS = [
     "loop",
     "wiring",
     "recipe",
-    "schema",
     "evaluation",
     "experience",
     "learning",
@@ -27,6 +26,7 @@ FLOORS = [
     "feedback",
     "runs",
     "types",
+    "schema",
     "errors",
     "__init__",
 ]
@@ -34,6 +34,7 @@ FLOORS = [
 
 LIGHT = [
     "types",
+    "schema",
     "errors",
     "tasks",
     "feedback",

@@ -10,7 +10,7 @@ from typing import Any
 
 from goalward.errors import UsageError
 from goalward.feedback.answers import final_number, tagged_answer
-from goalward.feedback.verdict import NoMatch, failure, no_verdict, verdict
+from goalward.feedback.verdict import NoMatchError, failure, no_verdict, verdict
 from goalward.feedback.weighted import Part, Weighted
 from goalward.types import Feedback, Group, Rollout, Task
 
@@ -30,7 +30,7 @@ class EachRollout:
     def _one(self, task: Task, rollout: Rollout) -> Feedback:
         try:
             return verdict(self.judge(task, rollout))
-        except NoMatch as fault:
+        except NoMatchError as fault:
             return Feedback(score=0.0, note=str(fault))
         except Exception as error:  # noqa: BLE001 (may be anybody's code; what it raises is counted and shown)
             return failure(error)
@@ -77,6 +77,13 @@ def essay() -> Weighted:
     )
 
 
+def exact(task: Task, rollout: Rollout) -> float | Feedback:
+    """1 where the whole completion is the reference, but for white space around them; else 0."""
+    if task.reference is None:
+        return _NO_REFERENCE
+    return float(rollout.text.strip() == task.reference.strip())
+
+
 def numeric(task: Task, rollout: Rollout) -> float | Feedback:
     """1 where the final number equals the reference's, as exact fractions; `answers.final_number` says how."""
     if task.reference is None:
@@ -114,7 +121,16 @@ def _read_math(answer: str) -> Any:
 
 def ready_for_math() -> None:
     """Load math-verify, and read a few answers: its parser builds its tables as it goes, in tenths of a second."""
-    for answer in ("12", "-3.50", "1,234", r"$\frac{1}{2}$", "$x^2+1$", "(1, 2)", r"\boxed{\sqrt{2}}", "so $y=3$ or 4%"):
+    for answer in (
+        "12",
+        "-3.50",
+        "1,234",
+        r"$\frac{1}{2}$",
+        "$x^2+1$",
+        "(1, 2)",
+        r"\boxed{\sqrt{2}}",
+        "so $y=3$ or 4%",
+    ):
         _read_math(answer)
 
 

@@ -11,7 +11,7 @@ from goalward.types import Feedback
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
-class NoMatch(GoalwardError):
+class NoMatchError(GoalwardError):
     """Raised while judging where the attempt itself is at fault, such as one that is no JSON: it scores 0."""
 
 

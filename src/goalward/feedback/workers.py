@@ -53,7 +53,10 @@ class Worker:
         if self._connection is not None:
             self._connection.close()
         self._connection, theirs = Pipe()
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OPENBLAS_NUM_THREADS": "1",
+        }
         # -P: the working directory's files shadow no library. What graders print would only be in the way.
         start = "from goalward.feedback.worker import main; main()"
         self._process = subprocess.Popen(  # noqa: S603 (our own interpreter)
