@@ -4,6 +4,7 @@ Fork is safe here, where it would not be in the trainer: this process has one th
 costs milliseconds, so that every batch starts from a clean one, and one that is stuck is simply killed.
 """
 
+import ctypes
 import gc
 import os
 import pickle
@@ -19,6 +20,9 @@ from goalward.feedback.grader import Grader
 from goalward.feedback.judge import judge_group
 from goalward.feedback.verdict import failure
 from goalward.types import Feedback, Group
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 MEMORY = 2 << 30
 """Bytes that judging may take on top of what the process holds; beyond it an attempt meets a MemoryError."""
@@ -88,7 +92,9 @@ def _judge(answers: Connection, body: bytes, start: int, count: int, seconds: fl
     """The child: send one verdict after another, and never return."""
     try:
         os.setpgid(0, 0)
-        _limit(resource.RLIMIT_CPU, int(seconds * (count - start)) + 10)  # should nobody be left to kill it
+        if _LIBC is not None:
+            _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        _limit(resource.RLIMIT_CPU, int(seconds * (count - start)) + 10)  # the same, elsewhere
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_AS, _held() + MEMORY)
         for feedback in _feedback(body, start, count):

@@ -36,11 +36,16 @@ class Worker:
 
     def ask(self, request: bytes) -> list[bytes | str]:
         """What `worker.serve` answers. Raises EOFError or OSError where the process is lost meanwhile."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             self._start()
         assert self._connection is not None
-        self._connection.send_bytes(request)
-        answer: list[bytes | str] = pickle.loads(self._connection.recv_bytes())  # noqa: S301 (our own process)
+        try:
+            self._connection.send_bytes(request)
+            answer: list[bytes | str] = pickle.loads(self._connection.recv_bytes())  # noqa: S301 (our own process)
+        except (EOFError, OSError):
+            self.kill()
+            self._process = None
+            raise
         return answer
 
     def kill(self) -> None:
