@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -138,19 +139,24 @@ def test_workers_end_with_the_program_that_was_killed(tmp_path) -> None:
         "print(made._workers[0]._process.pid, flush=True)\n"
         "graded(made, 'sleep')\n"
     )
-    arguments = [sys.executable, "-c", code, os.path.dirname(__file__)]
+    arguments = [sys.executable, "-c", code, str(Path(__file__).parent)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         worker = int(program.stdout.readline())
         time.sleep(0.5)
         program.kill()
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and os.path.exists(f"/proc/{worker}/cmdline"):
-        with open(f"/proc/{worker}/stat") as stat:
-            if stat.read().rpartition(")")[2].split()[0] == "Z":  # ended; nobody has asked how
-                return
+    while is_running(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not os.path.exists(f"/proc/{worker}")
+    assert not is_running(worker)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"  # Z: ended, and nobody has asked how
 
 
 def test_groups_keep_their_shape(two: Workers, monkeypatch: pytest.MonkeyPatch) -> None:

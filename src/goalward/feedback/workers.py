@@ -36,7 +36,7 @@ class Worker:
 
     def ask(self, request: bytes) -> list[bytes | str]:
         """What `worker.serve` answers. Raises EOFError or OSError where the process is lost meanwhile."""
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             self._start()
         assert self._connection is not None
         try:
@@ -44,15 +44,15 @@ class Worker:
             answer: list[bytes | str] = pickle.loads(self._connection.recv_bytes())  # noqa: S301 (our own process)
         except (EOFError, OSError):
             self.kill()
-            self._process = None
             raise
         return answer
 
     def kill(self) -> None:
         """End the process; whoever waits for its answer has an EOFError."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def _start(self) -> None:
         if self._connection is not None:
