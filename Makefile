@@ -38,5 +38,5 @@ clean:
 
 .venv/installed-for-tests: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (a few minutes the first time)"
-	$(PIP) -e '.[test,peft,gym,bench]'
+	$(PIP) -e '.[test,peft,gym,graders,bench]'
 	@touch $@ .venv/installed

@@ -19,7 +19,6 @@ FLOORS = [
     "wiring",
     "probes",
     "recipe",
-    "schema",
     "evaluation",
     "experience",
     "learning",
@@ -29,6 +28,7 @@ FLOORS = [
     "feedback",
     "runs",
     "types",
+    "schema",
     "errors",
     "__init__",
 ]
@@ -36,6 +36,7 @@ FLOORS = [
 
 LIGHT = [
     "types",
+    "schema",
     "errors",
     "tasks",
     "feedback",

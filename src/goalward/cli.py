@@ -129,7 +129,9 @@ def compare(
 @app.command()
 def grade(
     file: Annotated[Path, typer.Argument(help="JSONL rows with `response` and `reference`.")],
-    grader: Annotated[str, typer.Option(help="A built-in grader, or file.py:function.")] = "numeric",
+    grader: Annotated[
+        str, typer.Option(help="A built-in grader, a grader file (.json, .toml), or file.py:function.")
+    ] = "numeric",
     as_json: AsJson = False,
 ) -> None:
     """Score recorded answers.

@@ -35,7 +35,7 @@ TASKS: dict[str, type] = {"gsm8k": GSM8K, "word_problems": WordProblems, "rows":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardPart:
-    """One grader's share in the score: a built-in name or "file.py:function"."""
+    """One grader's share in the score: a built-in name, a grader file or "file.py:function"."""
 
     grader: str
     weight: float = 1.0

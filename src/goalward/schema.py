@@ -120,9 +120,14 @@ def _check_keys(cls: Any, table: Any, place: Place) -> None:
     for key, value in table.items():
         choose("key", key, names, place.at(key))
         inner = next((t for t in (hints[key], *get_args(hints[key])) if dataclasses.is_dataclass(t)), None)
-        if inner is None or not isinstance(value, Mapping):
+        if inner is None:
             continue
-        if issubclass(get_origin(hints[key]) or object, Mapping):
+        if isinstance(value, list):
+            for index, entry in enumerate(value):
+                _check_keys(inner, entry, place.at(key, index))
+        elif not isinstance(value, Mapping):
+            continue
+        elif issubclass(get_origin(hints[key]) or object, Mapping):
             for name, entry in value.items():
                 _check_keys(inner, entry, place.at(key, name))
         else:

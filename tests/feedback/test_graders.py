@@ -128,25 +128,12 @@ def test_math(text: str, reference: str, score: int) -> None:
     assert grade("math", text, reference) == Feedback(score=score)
 
 
-def test_math_works_in_other_threads_where_its_signals_do_not() -> None:
+def test_math_works_in_other_threads() -> None:
     found: list[Feedback] = []
     thread = threading.Thread(target=lambda: found.append(grade("math", "<answer>0.5</answer>", "1/2")))
     thread.start()
     thread.join()
     assert found == [Feedback(score=1.0)]
-
-
-def test_math_out_of_time_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    import math_verify
-    from math_verify.errors import TimeoutException
-
-    def slow(*_: Any, **__: Any) -> None:
-        raise TimeoutException("slow")
-
-    monkeypatch.setattr(math_verify, "verify", slow)
-    feedback = grade("math", "<answer>1</answer>", "1")
-    assert feedback.score is None
-    assert feedback.error == "math-verify took more than 5 seconds"
 
 
 @pytest.mark.parametrize("name", ["essay_answer", "numeric", "math"])

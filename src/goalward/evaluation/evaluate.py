@@ -9,7 +9,7 @@ from goalward.evaluation.evaluation import Attempt, Evaluation, EvaluationSettin
 from goalward.feedback.answers import final_number, tagged_answer
 from goalward.feedback.grade import is_correct
 from goalward.feedback.grader import Grader
-from goalward.feedback.judge import judge_group
+from goalward.feedback.judge import judge_all
 from goalward.types import Group, IntArray, Message, Rollout, Task
 
 __all__ = ["Evaluation", "EvaluationSettings", "evaluate", "final_answer", "stream"]
@@ -71,20 +71,18 @@ def evaluate(
     for start in range(0, len(tasks), QUESTIONS_AT_ONCE):
         chunk = tasks[start : start + QUESTIONS_AT_ONCE]
         prompts = [chat_prompt(each.messages) for each in chunk]
-        for each, (greedy, samples) in zip(chunk, _ask(chunk, prompts, engine, settings), strict=True):
-            judged = [
-                *_judge(each, greedy, metrics, answer),
-                *(_judge(each, samples, metrics, answer) if samples else ()),
-            ]
-            records.append(
-                Record(
-                    id=each.id,
-                    question=each.question,
-                    reference=each.reference,
-                    greedy=judged[0],
-                    samples=tuple(judged[1:]),
-                )
+        greedy, samples = zip(*_ask(chunk, prompts, engine, settings), strict=True)
+        first, others = (_judge(chunk, rollouts, metrics, answer) for rollouts in (greedy, samples))
+        records += [
+            Record(
+                id=each.id,
+                question=each.question,
+                reference=each.reference,
+                greedy=alone,
+                samples=tuple(more),
             )
+            for each, (alone,), more in zip(chunk, first, others, strict=True)
+        ]
         if progress is not None:
             progress(len(records), len(tasks))
     return Evaluation(
@@ -127,29 +125,32 @@ def _ask(
 
 
 def _judge(
-    task: Task,
-    rollouts: tuple[Rollout, ...],
+    tasks: Sequence[Task],
+    rollouts: Sequence[tuple[Rollout, ...]],
     metrics: Mapping[str, Grader],
     answer: Callable[[str], str | None],
-) -> list[Attempt]:
-    group = Group(task=task, rollouts=rollouts)
-    verdicts = {metric: judge_group(group, grader) for metric, grader in metrics.items()}
-    return [
-        Attempt(
-            text=rollout.text,
-            answer=answer(rollout.text),
-            stop=rollout.stop,
-            tokens=int(rollout.sampled.sum()),
-            scores={metric: feedback[i].score for metric, feedback in verdicts.items()},
-            correct={metric: is_correct(feedback[i]) for metric, feedback in verdicts.items()},
-            errors={
-                metric: error
-                for metric, feedback in verdicts.items()
-                if (error := feedback[i].error) is not None
-            },
-        )
-        for i, rollout in enumerate(rollouts)
-    ]
+) -> Iterator[list[Attempt]]:
+    """For each task its attempts, judged by every metric; all tasks at once, for graders that gain by it."""
+    groups = [Group(task=task, rollouts=own) for task, own in zip(tasks, rollouts, strict=True) if own]
+    verdicts = {metric: iter(judge_all(groups, grader)) for metric, grader in metrics.items()}
+    for own in rollouts:
+        row = {metric: next(feedback) if own else () for metric, feedback in verdicts.items()}
+        yield [
+            Attempt(
+                text=rollout.text,
+                answer=answer(rollout.text),
+                stop=rollout.stop,
+                tokens=int(rollout.sampled.sum()),
+                scores={metric: feedback[i].score for metric, feedback in row.items()},
+                correct={metric: is_correct(feedback[i]) for metric, feedback in row.items()},
+                errors={
+                    metric: error
+                    for metric, feedback in row.items()
+                    if (error := feedback[i].error) is not None
+                },
+            )
+            for i, rollout in enumerate(own)
+        ]
 
 
 def _refuse_doubles(tasks: Sequence[Task]) -> None:

@@ -1,19 +1,21 @@
 """Finding the answer in a text: pure functions, exact numbers, no floats."""
 
 import re
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 _MARKER = re.compile(r"####|(?-i:\bA:)|\banswer\s+is\b:?|\banswer:", re.IGNORECASE)
 
 # One number as people write it: "-$1,234.50", "1/2", "2 1/2", "1.5e3", ".5". The possessive quantifiers (++)
 # keep the engine from giving back digits to get around a look-ahead. Not numbers: digits inside a word or an
-# exponent (m2, m^2), times and ratios (2:10), broken decimals (2. 67), and the sign in "80-45".
+# exponent (m2, m^2), times and ratios (2:10), broken decimals (2. 67), and the sign in "80-45". At most 400 thousands
+# groups, so that a megabyte of "123,123," takes no more time than any other megabyte.
 _NUMBER = re.compile(
     r"""
     (?<![\w.^]) (?<!\d:)
     (?P<sign>-)? (?:[$€£¥₹]\s?)? (?P<late_sign>-)?
     (?: (?P<mixed>\d++)\ (?=\d+/\d) )?
-    (?: (?P<whole>\d{1,3}(?:,\d{3})++(?!\d)|\d++) (?P<decimals>\.\d++)? | (?P<bare_decimals>\.\d++) )
+    (?: (?P<whole>\d{1,3}(?:,\d{3}){1,400}+(?!\d)|\d++) (?P<decimals>\.\d++)? | (?P<bare_decimals>\.\d++) )
     (?!:\d) (?!\.\ \d)
     (?: e(?P<exponent>[+-]?\d{1,3})(?!\w) )?
     (?: \s?/\s?(?P<denominator>\d++)(?![\w:]) )?
@@ -75,23 +77,26 @@ def final_number(text: str) -> Fraction | None:
         number = _first_number(line)
         if number is not None:
             return number
-    numbers = _numbers(text)
-    return numbers[-1] if numbers else None
+    return _earliest(reversed(list(_matches(text))))
 
 
 def _first_number(text: str) -> Fraction | None:
     for side in reversed(text.split("=")):
-        numbers = _numbers(side)
-        if numbers:
-            return numbers[0]
+        number = _earliest(_matches(side))
+        if number is not None:
+            return number
     return None
 
 
-def _numbers(text: str) -> list[Fraction]:
+def _matches(text: str) -> Iterator[re.Match[str]]:
     for pattern, plain in _LATEX:
         text = pattern.sub(plain, text)
-    values = (_value(match) for match in _NUMBER.finditer(text))
-    return [value for value in values if value is not None]
+    return _NUMBER.finditer(text)
+
+
+def _earliest(matches: Iterable[re.Match[str]]) -> Fraction | None:
+    values = (_value(match) for match in matches)
+    return next((value for value in values if value is not None), None)
 
 
 def _value(match: re.Match[str]) -> Fraction | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from goalward.errors import UsageError
 from goalward.feedback.grader import Grader
-from goalward.feedback.judge import judge_group
+from goalward.feedback.judge import judge_all
 from goalward.runs.files import read_jsonl
 from goalward.types import Feedback, Group, Message, Rollout, Task
 
@@ -85,16 +85,18 @@ def grade_file(
     row has is taken. A reference that holds "####" (GSM8K's) is what stands behind it. All other columns go to
     the task's info. Raises UsageError naming the file and line where a row is not what it should be.
     """
-    rows = []
-    for line, row in read_jsonl(path):
-        group = _group(
-            path, line, row, (response,) if response else RESPONSE, (reference,) if reference else REFERENCE
-        )
-        (feedback,) = judge_group(group, grader)
-        rows.append(GradedRow(line=line, correct=is_correct(feedback), feedback=feedback))
-    if not rows:
+    responses, references = (response,) if response else RESPONSE, (reference,) if reference else REFERENCE
+    groups = {line: _group(path, line, row, responses, references) for line, row in read_jsonl(path)}
+    if not groups:
         raise UsageError(f"{path}: there is no row in it to grade")
-    return _report(path, tuple(rows))
+    judged = judge_all(list(groups.values()), grader)
+    return _report(
+        path,
+        tuple(
+            GradedRow(line=line, correct=is_correct(feedback), feedback=feedback)
+            for line, (feedback,) in zip(groups, judged, strict=True)
+        ),
+    )
 
 
 def recorded(text: str) -> Rollout:

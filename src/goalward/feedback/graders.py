@@ -1,6 +1,6 @@
 """The built-in graders. Each judges one text; `EachRollout` makes a Grader of it."""
 
-import threading
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,12 +10,11 @@ from typing import Any
 
 from goalward.errors import UsageError
 from goalward.feedback.answers import final_number, tagged_answer
-from goalward.feedback.verdict import failure, no_verdict, verdict
+from goalward.feedback.verdict import NoMatchError, failure, no_verdict, verdict
 from goalward.feedback.weighted import Part, Weighted
 from goalward.types import Feedback, Group, Rollout, Task
 
 _NO_REFERENCE = no_verdict("the task has no reference answer to compare with")
-_MATH_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,8 @@ class EachRollout:
     def _one(self, task: Task, rollout: Rollout) -> Feedback:
         try:
             return verdict(self.judge(task, rollout))
+        except NoMatchError as fault:
+            return Feedback(score=0.0, note=str(fault))
         except Exception as error:  # noqa: BLE001 (may be anybody's code; what it raises is counted and shown)
             return failure(error)
 
@@ -76,6 +77,13 @@ def essay() -> Weighted:
     )
 
 
+def exact(task: Task, rollout: Rollout) -> float | Feedback:
+    """1 where the whole completion is the reference, but for white space around them; else 0."""
+    if task.reference is None:
+        return _NO_REFERENCE
+    return float(rollout.text.strip() == task.reference.strip())
+
+
 def numeric(task: Task, rollout: Rollout) -> float | Feedback:
     """1 where the final number equals the reference's, as exact fractions; `answers.final_number` says how."""
     if task.reference is None:
@@ -89,35 +97,48 @@ def numeric(task: Task, rollout: Rollout) -> float | Feedback:
 def math(task: Task, rollout: Rollout) -> float | Feedback:
     """1 where math-verify finds the answer equal to the reference (fractions, sets, expressions, LaTeX).
 
-    The answer is the text in the answer tag, else what math-verify finds in the completion. Its time limits
-    rest on signals, which Python has in the main thread only: in any other thread there is no limit.
+    The answer is the text in the answer tag, else what math-verify finds in the completion. This may take for
+    ever; the grader `math` runs it where it can be ended (`workers.py`).
     """
     if task.reference is None:
         return _NO_REFERENCE
-    from math_verify import parse, verify
-    from math_verify.errors import TimeoutException
+    wanted = _read_math(task.reference)
+    if not wanted:
+        return no_verdict(f"math-verify cannot read the reference {task.reference!r}")
+    answer = tagged_answer(rollout.text)
+    given = _parse_math(rollout.text) if answer is None else _read_math(answer)
+    from math_verify import verify
 
-    limit = _MATH_SECONDS if threading.current_thread() is threading.main_thread() else None
+    return float(verify(wanted, given, timeout_seconds=None, raise_on_error=True))
 
-    def read(answer: str) -> Any:
-        # Bare text such as "x^2 + 1" or "(1, 2)" is read whole only between dollar signs.
-        as_latex = answer if "$" in answer or "\\boxed" in answer or "\\(" in answer else f"${answer}$"
-        found = parse(as_latex, parsing_timeout=limit, raise_on_error=True)
-        return found or parse(answer, parsing_timeout=limit, raise_on_error=True)
 
-    try:
-        wanted = read(task.reference)
-        if not wanted:
-            return no_verdict(f"math-verify cannot read the reference {task.reference!r}")
-        answer = tagged_answer(rollout.text)
-        given = (
-            parse(rollout.text, parsing_timeout=limit, raise_on_error=True)
-            if answer is None
-            else read(answer)
-        )
-        return float(verify(wanted, given, timeout_seconds=limit, raise_on_error=True))
-    except TimeoutException:  # not an Exception, so that nothing else would catch it
-        return no_verdict(f"math-verify took more than {_MATH_SECONDS} seconds")
+@lru_cache(maxsize=64)  # the attempts at one task share its reference
+def _read_math(answer: str) -> Any:
+    # Bare text such as "x^2 + 1" or "(1, 2)" is read whole only between dollar signs.
+    as_latex = answer if "$" in answer or "\\boxed" in answer or "\\(" in answer else f"${answer}$"
+    return _parse_math(as_latex) or _parse_math(answer)
+
+
+def ready_for_math() -> None:
+    """Load math-verify, and read a few answers: its parser builds its tables as it goes, in tenths of a second."""
+    for answer in (
+        "12",
+        "-3.50",
+        "1,234",
+        r"$\frac{1}{2}$",
+        "$x^2+1$",
+        "(1, 2)",
+        r"\boxed{\sqrt{2}}",
+        "so $y=3$ or 4%",
+    ):
+        _read_math(answer)
+
+
+def _parse_math(text: str) -> Any:
+    from math_verify import parse
+
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that time is not its matter
+    return parse(text, parsing_timeout=None, raise_on_error=True)
 
 
 def gym(task: Task, rollout: Rollout) -> float | Feedback:
@@ -136,6 +157,11 @@ def gym(task: Task, rollout: Rollout) -> float | Feedback:
         if task.reference is None or verify(task.reference, entry) < 1:
             raise
         return Feedback(score=0.0, note=f"the verifier cannot read the answer: {type(error).__name__}")
+
+
+def ready_for_gym() -> None:
+    """Load reasoning-gym."""
+    import reasoning_gym  # noqa: F401
 
 
 @lru_cache(maxsize=256)

@@ -1,10 +1,10 @@
 """Getting feedback: run a grader over groups, whatever the grader does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from goalward.errors import GoalwardError
-from goalward.feedback.grader import Grader
+from goalward.feedback.grader import BatchGrader, Grader
 from goalward.feedback.verdict import failure, no_verdict, verdict
 from goalward.types import Feedback, Group
 
@@ -16,16 +16,37 @@ def judge(groups: Sequence[Group], grader: Grader) -> list[Group]:
     error and no score, for the whole group in the first two cases. Nothing is raised, except
     what is meant to end the program (KeyboardInterrupt, SystemExit).
     """
-    return [replace(group, feedback=judge_group(group, grader)) for group in groups]
+    return [
+        replace(group, feedback=feedback)
+        for group, feedback in zip(groups, judge_all(groups, grader), strict=True)
+    ]
+
+
+def judge_all(groups: Sequence[Group], grader: Grader) -> list[tuple[Feedback, ...]]:
+    """One feedback for each rollout of each group, as `judge` gives them."""
+    if not isinstance(grader, BatchGrader):
+        return [judge_group(group, grader) for group in groups]
+    try:
+        rows = list(grader.grade_all(groups))
+    except Exception as error:  # noqa: BLE001 (as in judge_group)
+        return [(failure(error),) * len(group.rollouts) for group in groups]
+    if len(rows) != len(groups):
+        wrong = no_verdict(f"the grader judged {len(rows)} groups of {len(groups)}")
+        return [(wrong,) * len(group.rollouts) for group in groups]
+    return [_checked(group, row) for group, row in zip(groups, rows, strict=True)]
 
 
 def judge_group(group: Group, grader: Grader) -> tuple[Feedback, ...]:
     """One feedback for each rollout of `group`, as `judge` gives them."""
-    wanted = len(group.rollouts)
     try:
-        values = list(grader.grade(group))
+        values = grader.grade(group)
+        return _checked(group, values)
     except Exception as error:  # noqa: BLE001 (a grader may be anybody's code; what it raises is counted and shown)
-        return (failure(error),) * wanted
+        return (failure(error),) * len(group.rollouts)
+
+
+def _checked(group: Group, given: Iterable[object]) -> tuple[Feedback, ...]:
+    wanted, values = len(group.rollouts), list(given)
     if len(values) != wanted:
         wrong = no_verdict(f"the grader returned {len(values)} values for {wanted} attempts")
         return (wrong,) * wanted

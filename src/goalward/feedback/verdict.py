@@ -11,6 +11,10 @@ from goalward.types import Feedback
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
+class NoMatchError(GoalwardError):
+    """Raised while judging where the attempt itself is at fault, such as one that is no JSON: it scores 0."""
+
+
 def verdict(value: object) -> Feedback:
     """A Feedback as it is, a finite number as its score, None as no verdict; anything else is an error."""
     if isinstance(value, Feedback):

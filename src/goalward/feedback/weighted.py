@@ -1,10 +1,10 @@
 """A sum of graders with weights and names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from goalward.feedback.grader import Grader
-from goalward.feedback.judge import judge_group
+from goalward.feedback.judge import judge_all
 from goalward.types import Feedback, Group
 
 
@@ -27,8 +27,14 @@ class Weighted:
 
     def grade(self, group: Group) -> tuple[Feedback, ...]:
         """One feedback for each rollout. A part that raises is an error of that part, under its name."""
-        columns = [judge_group(group, part.grader) for part in self.parts.values()]
-        return tuple(self._sum(row) for row in zip(*columns, strict=True))
+        return self.grade_all([group])[0]
+
+    def grade_all(self, groups: Sequence[Group]) -> list[tuple[Feedback, ...]]:
+        """As `grade`, for every group."""
+        columns = [judge_all(groups, part.grader) for part in self.parts.values()]
+        return [
+            tuple(self._sum(row) for row in zip(*parts, strict=True)) for parts in zip(*columns, strict=True)
+        ]
 
     def _sum(self, row: tuple[Feedback, ...]) -> Feedback:
         named = dict(zip(self.parts, row, strict=True))
