@@ -4,44 +4,23 @@
 machine: `python -m goalward.feedback.sandbox`.
 """
 
-import os
-import random
 import shutil
 import sys
-import sysconfig
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from signal import SIGKILL, SIGXCPU
-from struct import pack
+from signal import SIGXCPU
 from typing import Any, Literal
 
 from goalward.errors import GoalwardError, UsageError
-from goalward.feedback.inner import wire
 from goalward.feedback.inner.init import OUT_OF_MEMORY
-from goalward.feedback.supervise import Bounds, Ended, supervise
+from goalward.feedback.isolation import Isolation, Limits, run_isolated
+from goalward.feedback.supervise import Ended
 
-Isolation = Literal["bubblewrap", "namespaces", "none"]
-"""Who shuts the code in: the `bwrap` command; the kernel, asked by ourselves; nobody."""
+__all__ = ["CallError", "Check", "Limits", "Outcome", "Probe", "Sandbox", "SandboxError", "Verdict", "probe"]
 
 Status = Literal["ok", "error", "timeout", "memory", "processes", "output"]
-
-_OWN_PROCESSES = 3  # bwrap or our launcher, process 1, the code itself
-_RUNTIME = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
-_INNER = Path(wire.__file__).parent
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-# Packages that hold no code of ours are made up, so that the sandbox sees one folder of the library and no more.
-_START = """
-import sys, types
-for name, path in (("goalward", []), ("goalward.feedback", [sys.argv[2]])):
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = path
-from goalward.feedback.inner.init import main
-main()
-"""
 
 
 class SandboxError(GoalwardError):
@@ -50,29 +29,6 @@ class SandboxError(GoalwardError):
 
 class CallError(GoalwardError):
     """The code that was called raised, ended, ran over a limit, or gave back what is no plain value."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one run may use.
-
-    seconds: by the clock, from the start of the code; cpu_seconds: of processor time, all processes together;
-    memory_mb: resident, all together, and address space of each; processes: besides the first, threads counted;
-    files, files_mb: all that it writes; output_kb: standard output and error together.
-    """
-
-    seconds: float = 10.0
-    cpu_seconds: float = 10.0
-    memory_mb: int = 512
-    processes: int = 16
-    files: int = 1000
-    files_mb: int = 64
-    output_kb: int = 1024
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            if not 0 < getattr(self, name) < 1e9:
-                raise UsageError(f"a sandbox's {name} should be more than 0, found {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +107,8 @@ class Sandbox:
         code ran over a limit have not passed. Raises SandboxError.
         """
         orders = [
-            {"source": test.source, "names": list(test.names), "modules": list(test.modules)} for test in tests
+            {"source": test.source, "names": list(test.names), "modules": list(test.modules)}
+            for test in tests
         ]
         ended = self._enter(_serving(code), {"tests": orders})
         done = {number: (passed, note) for kind, number, passed, note in _tests(ended)}
@@ -159,15 +116,19 @@ class Sandbox:
         verdicts = []
         for number in range(len(tests)):
             passed, note = done.get(number, (False, missing))
-            verdicts.append(Verdict(passed=passed is True, note="" if passed else _with_last_line(note, ended)))
+            verdicts.append(
+                Verdict(passed=passed is True, note="" if passed else _with_last_line(note, ended))
+            )
         return verdicts
 
     def _enter(self, *frames: Mapping[str, Any]) -> Ended:
         isolation = self.isolation or _first_that_works(unsafe=self.unsafe)
         if isolation == "none" and not self.unsafe:
-            raise UsageError("isolation 'none' runs unread code with your rights; say unsafe=True if you mean it")
+            raise UsageError(
+                "isolation 'none' runs unread code with your rights; say unsafe=True if you mean it"
+            )
         try:
-            ended = _run(isolation, frames, self.limits, packages=self.packages)
+            ended = run_isolated(isolation, frames, self.limits, packages=self.packages)
         except OSError as error:
             raise SandboxError(f"the sandbox cannot be started: {error}") from error
         if not ended.reports:
@@ -182,108 +143,6 @@ _LIMIT_NAMES = {
     "processes": "too many processes",
     "output": "too much output",
 }
-
-
-def _run(isolation: Isolation, frames: Sequence[Mapping[str, Any]], limits: Limits, *, packages: bool) -> Ended:
-    try:
-        orders = b"".join(pack(">I", len(data)) + data for data in map(wire.encode, frames))
-    except (TypeError, wire.Broken, RecursionError) as error:
-        raise UsageError(f"this cannot be handed to a sandbox: {error}") from error
-    if len(orders) > wire.LONGEST:
-        raise UsageError(f"more than {wire.LONGEST >> 20} MB to hand to a sandbox")
-    # A user that nobody else is: then the kernel counts the processes of this sandbox alone.
-    user = random.randrange(1 << 29, 1 << 30) if os.getuid() == 0 and isolation != "none" else None  # noqa: S311
-    outside = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")}) if packages else []
-    runtime, links = _runtime(outside)
-    settings: dict[str, Any] = {
-        "isolation": isolation,
-        "user": user,
-        "runtime": runtime,
-        "links": links,
-        "devices": list(_DEVICES),
-        "packages": outside,
-        "memory": limits.memory_mb << 20,
-        "megabytes": limits.files_mb,
-        "files": limits.files,
-        "processes": limits.processes,
-        "cpu_seconds": int(limits.cpu_seconds) + 1,
-    }
-
-    def command(report: int) -> list[str]:
-        argument = wire.encode({**settings, "report": report}).hex()
-        python = [_python(), "-I", "-S", "-B", "-X", "utf8", "-c", _START, argument]
-        if isolation == "bubblewrap":
-            return [*_bubblewrap(runtime, links), *python, "/library"]
-        return [*python, str(_INNER.parent)]
-
-    folder = tempfile.mkdtemp(prefix="goalward-unsafe-") if isolation == "none" else "/"
-    home = folder if isolation == "none" else "/work"
-    try:
-        return supervise(
-            command,
-            orders=orders,
-            environment={
-                "PATH": "/usr/bin:/bin",
-                "HOME": home,
-                "TMPDIR": home,
-                "LANG": "C.UTF-8",
-                "OPENBLAS_NUM_THREADS": "1",
-                "OMP_NUM_THREADS": "1",
-            },
-            folder=folder,
-            bounds=Bounds(
-                seconds=limits.seconds,
-                cpu_seconds=limits.cpu_seconds,
-                memory=limits.memory_mb << 20,
-                processes=limits.processes + _OWN_PROCESSES,
-                output=limits.output_kb << 10,
-            ),
-            isolated=isolation != "none",
-        )
-    finally:
-        if isolation == "none":
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _python() -> str:
-    # Not the virtual environment's: that one is a link, and brings its packages along.
-    return str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
-
-
-def _runtime(packages: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """What of the host can be read inside: folders and files, and links (path to target) that lead to them."""
-    wanted = [*_RUNTIME, f"{Path(sys.base_prefix).resolve()}/lib", *packages]
-    paths = [Path(path) for path in wanted if os.path.lexists(path)]
-    links = {str(path): os.readlink(path) for path in paths if path.is_symlink()}
-    real = sorted({str(path) for path in paths if not path.is_symlink()} | {_python()})
-    top: list[str] = []
-    for path in real:
-        if not any(path.startswith(f"{other}/") for other in top):
-            top.append(path)
-    for path in ("/tmp", "/dev/shm"):  # noqa: S108
-        if not any(other.startswith(f"{path}/") for other in top):
-            links[path] = "/work"
-    return top, links
-
-
-def _bubblewrap(runtime: Sequence[str], links: Mapping[str, str]) -> list[str]:
-    powers = ["CAP_SYS_ADMIN"]  # to mount /work; given up before any code runs
-    if os.getuid() == 0:
-        powers += ["CAP_SETUID", "CAP_SETGID"]
-    # Said outright, because bwrap makes folders on the way for its own user alone.
-    folders = {str(parent) for path in (*runtime, *links, *_DEVICES) for parent in Path(path).parents} - {"/"}
-    return [
-        *("bwrap", "--die-with-parent", "--as-pid-1", "--new-session", "--cap-drop", "ALL"),
-        *(word for power in powers for word in ("--cap-add", power)),
-        *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
-        *(["--unshare-user"] if os.getuid() else []),
-        *(word for folder in sorted(folders) for word in ("--perms", "0755", "--dir", folder)),
-        *(word for path in runtime for word in ("--ro-bind", path, path)),
-        *(word for path, target in links.items() for word in ("--symlink", target, path)),
-        *(word for path in _DEVICES for word in ("--dev-bind", path, path)),
-        *("--ro-bind", str(_INNER), f"/library/{_INNER.name}"),
-        *("--dir", "/work", "--remount-ro", "/", "--chdir", "/", "--"),
-    ]
 
 
 def _serving(code: str) -> dict[str, Any]:
@@ -304,7 +163,7 @@ def _status(ended: Ended) -> Status:
     kind, *rest = ended.reports[-1]
     if kind != "exit":  # process 1 was killed, which the kernel does where the machine is out of memory
         return "memory"
-    named: dict[int, Status] = {0: "ok", OUT_OF_MEMORY: "memory", -SIGXCPU: "timeout", -SIGKILL: "error"}
+    named: dict[int, Status] = {0: "ok", OUT_OF_MEMORY: "memory", -SIGXCPU: "timeout"}
     return named.get(rest[0], "error")
 
 
@@ -392,9 +251,6 @@ def main() -> int:
     found = probe()
     for way in ("bubblewrap", "namespaces"):
         sys.stdout.write(f"{way}: {'works' if way in found.works else found.reasons[way]}\n")
-    if not found.works:
-        with suppress(SandboxError):
-            _first_that_works(unsafe=False)
     return 0 if found.works else 1
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from goalward.feedback.inner.wire import LONGEST, Broken, decode
+from goalward.feedback.inner.wire import LONGEST, BrokenError, decode
 
 Stopped = Literal["timeout", "memory", "processes", "output"]
 
@@ -161,7 +161,7 @@ def _frames(data: bytearray) -> list[list[Any]]:
         (length,) = struct.unpack_from(">I", data, at)
         if at + 4 + length > len(data):
             break
-        with suppress(Broken):
+        with suppress(BrokenError):
             frames.append(decode(bytes(data[at + 4 : at + 4 + length])))
         at += 4 + length
     return frames

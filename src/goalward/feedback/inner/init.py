@@ -4,15 +4,20 @@ The code runs in a child that is forked before the tests arrive and that holds n
 nor the one the verdict leaves by.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
 from types import CodeType, ModuleType
-from typing import Any, NoReturn
 
 from goalward.feedback.inner import confine, namespaces
 from goalward.feedback.inner.remote import Code, Remote, serve_code
 from goalward.feedback.inner.wire import decode, encode, receive, send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
+    from typing import Any, NoReturn
 
 OUT_OF_MEMORY = 86
 """The exit status of code that ends with a MemoryError."""
@@ -57,7 +62,7 @@ def main() -> NoReturn:
         _judge(decode(receive(0)), Code(from_code[0], to_code[1]), report)
     else:
         send(report, encode(["exit", _wait(child)]))
-    try:
+    try:  # noqa: SIM105 (contextlib is slow to import)
         os.kill(-1 if isolated else 0, 9)  # every other process here, or the group, this one included
     except ProcessLookupError:
         pass
@@ -78,10 +83,10 @@ def _standard_input(text: str) -> int:
 
 def _write_files(files: dict[str, str]) -> None:
     for name, text in files.items():
-        folder = os.path.dirname(name)  # noqa: PTH120 (pathlib is slow to import)
+        folder = os.path.dirname(name)
         if folder:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-        with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123
+            os.makedirs(folder, exist_ok=True)
+        with open(name, "w", encoding="utf-8") as file:
             file.write(text)
 
 
@@ -109,7 +114,7 @@ def _become_the_code(job: dict[str, Any], stdin: int, reads: int, writes: int, *
     module = ModuleType(name)
     sys.modules[name] = module
     sys.argv = [f"{name.strip('_')}.py"]
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    sys.path.insert(0, os.getcwd())
     try:
         try:
             exec(_compiled(job["code"], sys.argv[0]), module.__dict__)  # noqa: S102 (what the sandbox is for)
@@ -122,7 +127,8 @@ def _become_the_code(job: dict[str, Any], stdin: int, reads: int, writes: int, *
         raise
     except BaseException as error:  # noqa: BLE001
         trace = error.__traceback__
-        sys.excepthook(type(error), error, trace.tb_next if trace else None)
+        error = error.with_traceback(trace.tb_next if trace else None)  # without our own frame
+        sys.excepthook(type(error), error, error.__traceback__)
         sys.exit(OUT_OF_MEMORY if isinstance(error, MemoryError) else 1)
     sys.exit(0)
 

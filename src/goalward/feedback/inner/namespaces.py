@@ -4,9 +4,14 @@ What `bwrap` does, for machines that do not have it. Works for root, and for an 
 lets it make user namespaces.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
+    from collections.abc import Mapping, Sequence
 
 _NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
 _NEW_USER = 0x10000000  # the others, from the left: mounts, cgroup, UTS, IPC, process ids, network
@@ -29,7 +34,7 @@ def checked(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
-    """mount(2). Raises OSError."""
+    """Mount, as the system call of that name does. Raises OSError."""
     encoded = kind.encode() if kind else None
     checked(libc.mount(source.encode(), target.encode(), encoded, flags, data.encode()), f"mount {target}")
 
@@ -49,12 +54,12 @@ def enter(runtime: Sequence[str], links: Mapping[str, str], devices: Sequence[st
             ("uid_map", f"{user} {user} 1"),
             ("gid_map", f"{group} {group} 1"),
         ):
-            with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 (pathlib is slow to import)
+            with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     mount("none", "/", None, _RECURSIVE | _PRIVATE)
     mount("tmpfs", "/tmp", "tmpfs", _NOSUID | _NODEV, "mode=755,size=1m,nr_inodes=1000")  # noqa: S108
     os.chdir("/tmp")  # noqa: S108
-    os.mkdir("old")  # noqa: PTH102
+    os.mkdir("old")
     checked(libc.syscall(_PIVOT_ROOT[os.uname().machine], b".", b"old"), "pivot_root")
     os.chdir("/")
     for path in runtime:
@@ -63,11 +68,11 @@ def enter(runtime: Sequence[str], links: Mapping[str, str], devices: Sequence[st
     for path in devices:
         _bind(path)
     for path, target in links.items():
-        _make_folder(os.path.dirname(path))  # noqa: PTH120
+        _make_folder(os.path.dirname(path))
         os.symlink(target, path)
     _make_folder("/work")
     checked(libc.umount2(b"/old", _DETACH), "leaving the old root")
-    os.rmdir("old")  # noqa: PTH106
+    os.rmdir("old")
     _read_only("/", recursive=False)
     child = os.fork()
     if child:
@@ -78,21 +83,23 @@ def enter(runtime: Sequence[str], links: Mapping[str, str], devices: Sequence[st
 
 def _bind(path: str) -> None:
     source = "/old" + path
-    if os.path.isdir(source):  # noqa: PTH112
+    if os.path.isdir(source):
         _make_folder(path)
     else:
-        _make_folder(os.path.dirname(path))  # noqa: PTH120
+        _make_folder(os.path.dirname(path))
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
     mount(source, path, None, _BIND | _RECURSIVE)
 
 
 def _make_folder(path: str) -> None:
-    os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103
+    os.makedirs(path, mode=0o755, exist_ok=True)
 
 
 def _read_only(path: str, *, recursive: bool) -> None:
     # mount_setattr only adds flags, so it never meets the flags that a user namespace may not take away.
     wanted = (ctypes.c_uint64 * 4)(1 | _NOSUID, 0, 0, 0)
     flags = _AT_RECURSIVE if recursive else 0
-    result = libc.syscall(_MOUNT_SETATTR, _HERE, path.encode(), flags, ctypes.byref(wanted), ctypes.sizeof(wanted))
+    result = libc.syscall(
+        _MOUNT_SETATTR, _HERE, path.encode(), flags, ctypes.byref(wanted), ctypes.sizeof(wanted)
+    )
     checked(result, f"making {path} read-only")

@@ -7,13 +7,18 @@ about *itself and a value of the test* never counts. Equality with a plain value
 with one are refused, `in` compares on the tests' side.
 """
 
+from __future__ import annotations
+
 import builtins
 import operator
-from collections.abc import Callable, Iterator
 from types import FunctionType
-from typing import Any
 
-from goalward.feedback.inner.wire import Broken, Handle, decode, encode, receive, send
+from goalward.feedback.inner.wire import BrokenError, Handle, decode, encode, receive, send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 _OBJECT, _REFERENCE, _FUNCTION = b"o", b"r", b"f"
 
@@ -44,7 +49,7 @@ class Peer:
             return self._listen()
         except (EOFError, OSError):
             raise RemoteError("the code ended its process") from None
-        except Broken as error:
+        except BrokenError as error:
             raise RemoteError(str(error)) from None
 
     def serve(self) -> None:
@@ -61,7 +66,7 @@ class Peer:
         while True:
             frame = decode(receive(self._reads), self._value)
             if not (isinstance(frame, tuple) and len(frame) == 2):
-                raise Broken("no answer")
+                raise BrokenError("no answer")
             kind, content = frame
             if kind == "answer":
                 return content
@@ -187,6 +192,7 @@ class Remote:
         object.__setattr__(self, "_Remote__number", number)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call it; what it changed in place in its arguments is changed here too."""
         result, changed = self.__ask("call", self, list(arguments), named)
         for index, new in changed:
             _change(arguments[index], new)

@@ -4,11 +4,16 @@ JSON would not keep tuples, sets, bytes and NaN apart; pickle runs code; marshal
 the `json` package costs as much as starting Python.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 import sys
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
+    from collections.abc import Callable
+    from typing import Any
 
 LONGEST = 4 << 20  # bytes in one frame
 _DEEPEST = 60
@@ -17,7 +22,7 @@ Handle = tuple[bytes, int]
 """A value that stays where it is: a one-letter kind and a number that its owner understands."""
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """The bytes are no frame, or one that is too long or too deep."""
 
 
@@ -26,41 +31,41 @@ def _no_handles(value: object) -> Handle:
 
 
 def _no_handles_here(handle: Handle) -> Any:
-    raise Broken("a handle where there should be none")
+    raise BrokenError("a handle where there should be none")
 
 
 def encode(value: object, handle: Callable[[object], Handle] = _no_handles) -> bytes:
-    """`value` as bytes; what is no plain value goes through `handle`. Raises TypeError, Broken or RecursionError."""
+    """`value` as bytes; what is no plain value goes through `handle`. Raises TypeError, BrokenError or RecursionError."""
     parts: list[bytes] = []
     _write(value, parts, handle, 0)
     return b"".join(parts)
 
 
 def decode(data: bytes, value: Callable[[Handle], Any] = _no_handles_here) -> Any:
-    """The value that `encode` was given; handles go through `value`. Raises Broken."""
+    """The value that `encode` was given; handles go through `value`. Raises BrokenError."""
     try:
         result, end = _read(memoryview(data), 0, value, 0)
     except (struct.error, IndexError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise Broken(f"no frame: {type(error).__name__}") from None
+        raise BrokenError(f"no frame: {type(error).__name__}") from None
     if end != len(data):
-        raise Broken("bytes left over")
+        raise BrokenError("bytes left over")
     return result
 
 
 def send(fd: int, data: bytes) -> None:
-    """Write one frame: its length in four bytes, then `data`. Raises Broken where it is too long, or OSError."""
+    """Write one frame: its length in four bytes, then `data`. Raises BrokenError where it is too long, or OSError."""
     if len(data) > LONGEST:
-        raise Broken(f"a value of more than {LONGEST >> 20} MB")
+        raise BrokenError(f"a value of more than {LONGEST >> 20} MB")
     view = memoryview(struct.pack(">I", len(data)) + data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def receive(fd: int) -> bytes:
-    """One frame, and not a byte beyond it. Raises EOFError at the end, Broken where it is too long."""
+    """One frame, and not a byte beyond it. Raises EOFError at the end, BrokenError where it is too long."""
     (length,) = struct.unpack(">I", _exactly(fd, 4))
     if length > LONGEST:
-        raise Broken(f"a value of more than {LONGEST >> 20} MB")
+        raise BrokenError(f"a value of more than {LONGEST >> 20} MB")
     return _exactly(fd, length)
 
 
@@ -89,7 +94,7 @@ _SEQUENCES: dict[bytes, type] = {b"l": list, b"t": tuple, b"S": set, b"Z": froze
 
 def _write(value: Any, parts: list[bytes], handle: Callable[[object], Handle], depth: int) -> None:
     if depth > _DEEPEST:
-        raise Broken(f"a value more than {_DEEPEST} levels deep")
+        raise BrokenError(f"a value more than {_DEEPEST} levels deep")
     if value is None or value is True or value is False:
         parts.append({None: b"N", True: b"T", False: b"F"}[value])
     elif isinstance(value, int):
@@ -130,7 +135,7 @@ def _write(value: Any, parts: list[bytes], handle: Callable[[object], Handle], d
 
 def _read(data: memoryview, at: int, handle: Callable[[Handle], Any], depth: int) -> tuple[Any, int]:
     if depth > _DEEPEST + 1:
-        raise Broken(f"a value more than {_DEEPEST} levels deep")
+        raise BrokenError(f"a value more than {_DEEPEST} levels deep")
     tag, at = bytes(data[at : at + 1]), at + 1
     if tag in (b"N", b"T", b"F"):
         return {b"N": None, b"T": True, b"F": False}[tag], at
@@ -143,14 +148,14 @@ def _read(data: memoryview, at: int, handle: Callable[[Handle], Any], depth: int
     if tag == b"v":
         (module, name, *arguments), at = _read(data, at, handle, depth + 1)
         if (module, name) not in _VALUES:
-            raise Broken("no such value type")
+            raise BrokenError("no such value type")
         __import__(module)
         return getattr(sys.modules[module], name)(*arguments), at
     (count,) = struct.unpack_from(">I", data, at)
     at += 4
     if tag in (b"i", b"s", b"b"):
         if at + count > len(data):
-            raise Broken("cut short")
+            raise BrokenError("cut short")
         part = bytes(data[at : at + count])
         if tag == b"i":
             return int.from_bytes(part, "big", signed=True), at + count
