@@ -20,6 +20,7 @@ Isolation = Literal["bubblewrap", "namespaces", "none"]
 """Who shuts the code in: the `bwrap` command; the kernel, asked by ourselves; nobody."""
 
 _OWN_PROCESSES = 2  # bwrap or our launcher, and process 1
+_OWN_MEMORY = 48 << 20  # bytes that these take, at most
 _RUNTIME = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
 _INNER = Path(wire.__file__).parent
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
@@ -113,7 +114,7 @@ def run_isolated(
             bounds=Bounds(
                 seconds=limits.seconds,
                 cpu_seconds=limits.cpu_seconds,
-                memory=limits.memory_mb << 20,
+                memory=(limits.memory_mb << 20) + _OWN_MEMORY,
                 processes=limits.processes + _OWN_PROCESSES,
                 output=limits.output_kb << 10,
             ),
