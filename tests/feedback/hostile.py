@@ -87,17 +87,17 @@ def write(folder):
     path = os.path.join(folder, 'goalward-was-here')
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
     return os.path.realpath(path)
-mine = os.path.realpath('/work') + '/'
+mine = os.path.realpath('/box') + '/'
 held(*(lambda t=t: (lambda p: False if p.startswith(mine) else p)(write(t)) for t, _, _ in os.walk('/')), lambda: write('FOLDER'))
 """,
     "the runtime": """
 import json
 held(lambda: open(json.__file__, 'a'), lambda: os.unlink(json.__file__), lambda: os.chmod(json.__file__, 0o777),
-     lambda: open(sys.executable, 'r+b'), lambda: os.rename(os.path.dirname(json.__file__), '/work/json'),
+     lambda: open(sys.executable, 'r+b'), lambda: os.rename(os.path.dirname(json.__file__), '/box/json'),
      lambda: os.utime(json.__file__), lambda: os.truncate(json.__file__, 0), lambda: os.chown(json.__file__, 0, 0))
 """,
-    "the library": "held(lambda: open('/library/inner/init.py', 'a'), lambda: os.unlink('/library/inner/init.py'), lambda: os.listdir('/old'))",
-    "remounting": "held(lambda: call(MOUNT, 0, b'/', 0, 32, 0), lambda: call(MOUNT, 0, b'/usr/lib', 0, 32 | 4096, 0), lambda: call(UMOUNT, b'/work', 2))",
+    "the library": "held(lambda: open('/goalward/inner/init.py', 'a'), lambda: os.unlink('/goalward/inner/init.py'), lambda: os.listdir('/old'))",
+    "remounting": "held(lambda: call(MOUNT, 0, b'/', 0, 32, 0), lambda: call(MOUNT, 0, b'/usr/lib', 0, 32 | 4096, 0), lambda: call(UMOUNT, b'/box', 2))",
     "chroot": "os.mkdir('r'); held(lambda: os.chroot('r'), lambda: call(PIVOT_ROOT, b'r', b'r'))",
     "file handles": "held(lambda: call(OPEN_BY_HANDLE, -100, ctypes.create_string_buffer(64), 0))",
     "a shell": "held(lambda: os.execv('/bin/sh', ['sh', '-c', 'id']), lambda: os.execv('/usr/bin/env', ['env'])); assert os.system('id')",
@@ -149,7 +149,7 @@ import shutil
 shutil.copy(sys.executable, 'me'); os.chmod('me', 0o6777)
 pid = os.fork()
 if pid == 0:
-    os.execv('/work/me', ['me', '-I', '-S', '-c', 'import os; os._exit(0 if 0 in os.getresuid() + os.getresgid() else 7)'])
+    os.execv('/box/me', ['me', '-I', '-S', '-c', 'import os; os._exit(0 if 0 in os.getresuid() + os.getresgid() else 7)'])
 print('ESCAPED' if os.waitstatus_to_exitcode(os.wait()[1]) == 0 else 'held')
 """,
     "no new privileges undone": "libc.prctl(38, 0, 0, 0, 0); held(lambda: libc.prctl(39, 0, 0, 0, 0) == 0)",
@@ -198,14 +198,32 @@ print('held', flush=True)
 # Program: (the status it must end with, the code). Every one is run with small limits.
 EXHAUSTION = {
     "fork bomb": ("timeout", "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"),
-    "fork bomb that leaves at once": ("ok", "import os\nwhile True:\n    try:\n        if os.fork(): os._exit(0)\n    except OSError: pass"),
-    "exec bomb": ("timeout", "import os, sys\nos.fork(); os.execv(sys.executable, [sys.executable, '-I', '-S', '-c', 'while True: pass'])"),
-    "thread bomb": ("error", "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(9,), daemon=True).start()"),
+    "fork bomb that leaves at once": (
+        "ok",
+        "import os\nwhile True:\n    try:\n        if os.fork(): os._exit(0)\n    except OSError: pass",
+    ),
+    "exec bomb": (
+        "timeout",
+        "import os, sys\nos.fork(); os.execv(sys.executable, [sys.executable, '-I', '-S', '-c', 'while True: pass'])",
+    ),
+    "thread bomb": (
+        "error",
+        "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
+    ),
     "memory": ("memory", "x = []\nwhile True: x.append(bytearray(1 << 20))"),
     "memory in one piece": ("memory", "x = bytearray(1 << 40)"),
-    "memory of many children": ("memory", "import os, time\nfor _ in range(7):\n    if os.fork() == 0: break\nx = bytearray(60 << 20)\ntime.sleep(9)"),
-    "memory shared": ("memory", "import mmap, os, time\nfor _ in range(7):\n    if os.fork() == 0: break\nm = mmap.mmap(-1, 60 << 20)\nm.write(bytes(60 << 20))\ntime.sleep(9)"),
-    "memory whose error is hidden": ("timeout", "x = []\nwhile True:\n    try: x.append(bytearray(1 << 20))\n    except MemoryError: pass"),
+    "memory of many children": (
+        "memory",
+        "import os, time\nfor _ in range(7):\n    if os.fork() == 0: break\nx = bytearray(60 << 20)\ntime.sleep(9)",
+    ),
+    "memory shared": (
+        "memory",
+        "import mmap, os, time\nfor _ in range(7):\n    if os.fork() == 0: break\nm = mmap.mmap(-1, 60 << 20)\nm.write(bytes(60 << 20))\ntime.sleep(9)",
+    ),
+    "memory whose error is hidden": (
+        "timeout",
+        "x = []\nwhile True:\n    try: x.append(bytearray(1 << 20))\n    except MemoryError: pass",
+    ),
     "one long file": ("error", "f = open('f', 'wb')\nwhile True: f.write(bytes(1 << 20))"),
     "long files": ("error", "for i in range(99): open(str(i), 'wb').write(bytes(2 << 20))"),
     "a hole of a file": ("error", "import os\nos.truncate(os.open('f', 65), 1 << 40)"),
@@ -216,30 +234,66 @@ EXHAUSTION = {
     "many pipes": ("error", "import os\nf = []\nwhile True: f.append(os.pipe())"),
     "output": ("output", "while True: print('x' * 1000)"),
     "errors": ("output", "import sys\nwhile True: sys.stderr.write('x' * 1000)"),
-    "output and errors of children": ("output", "import os\nos.fork(); os.fork()\nwhile True: os.write(1, b'x' * 999); os.write(2, b'x' * 999)"),
+    "output and errors of children": (
+        "output",
+        "import os\nos.fork(); os.fork()\nwhile True: os.write(1, b'x' * 999); os.write(2, b'x' * 999)",
+    ),
     "sleep": ("timeout", "import time\ntime.sleep(99)"),
     "a loop": ("timeout", "while True: pass"),
     "processor time of children": ("timeout", "import os\nfor _ in range(3): os.fork()\nwhile True: pass"),
-    "deaf to signals": ("timeout", "import signal, time\nfor n in range(1, 65):\n    try: signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass"),
+    "deaf to signals": (
+        "timeout",
+        "import signal, time\nfor n in range(1, 65):\n    try: signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass",
+    ),
     "stopped": ("timeout", "import os\nos.kill(os.getpid(), 19)"),
     "closed descriptors": ("timeout", "import os, time\nos.closerange(0, 999)\ntime.sleep(99)"),
-    "closed descriptors and daemons": ("timeout", "import os, time\nfor _ in range(3):\n    if os.fork() == 0: os.setsid()\nos.closerange(0, 999)\ntime.sleep(99)"),
-    "a daemon": ("ok", "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.closerange(0, 999)\n        time.sleep(99)\n        os._exit(0)\n    os._exit(0)\nos.wait()"),
-    "a daemon that holds the output": ("ok", "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(99)\n    os._exit(0)\nos.wait()"),
-    "a thread that stays": ("timeout", "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()"),
+    "closed descriptors and daemons": (
+        "timeout",
+        "import os, time\nfor _ in range(3):\n    if os.fork() == 0: os.setsid()\nos.closerange(0, 999)\ntime.sleep(99)",
+    ),
+    "a daemon": (
+        "ok",
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.closerange(0, 999)\n        time.sleep(99)\n        os._exit(0)\n    os._exit(0)\nos.wait()",
+    ),
+    "a daemon that holds the output": (
+        "ok",
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(99)\n    os._exit(0)\nos.wait()",
+    ),
+    "a thread that stays": (
+        "timeout",
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()",
+    ),
     "an exit handler that stays": ("timeout", "import atexit, time\natexit.register(time.sleep, 99)"),
-    "a finaliser that stays": ("timeout", "import time\nclass A:\n    def __del__(self, sleep=time.sleep): sleep(99)\na = A()"),
+    "a finaliser that stays": (
+        "timeout",
+        "import time\nclass A:\n    def __del__(self, sleep=time.sleep): sleep(99)\na = A()",
+    ),
     "deep recursion": ("error", "def f(): f()\nf()"),
-    "bottomless recursion": ("error", "import sys\nsys.setrecursionlimit(10**9)\nclass A:\n    def __getattr__(self, n): return getattr(self, n + 'x')\ndef f(x): return sorted([x], key=f)\nf(1)"),
+    "bottomless recursion": (
+        "error",
+        "import sys\nsys.setrecursionlimit(10**9)\nclass A:\n    def __getattr__(self, n): return getattr(self, n + 'x')\ndef f(x): return sorted([x], key=f)\nf(1)",
+    ),
     "a number": ("timeout", "9**9**9"),
     "a pattern": ("timeout", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')"),
-    "a parser": ("error", "try: eval('(' * 10**5 + ')' * 10**5)\nexcept (SyntaxError, MemoryError, RecursionError): raise SystemExit(1)"),
-    "a zip bomb": ("memory", "import zlib\nc = zlib.compress(bytes(20 << 20))\nx = [zlib.decompress(c) for _ in range(20)]"),
+    "a parser": (
+        "error",
+        "try: eval('(' * 10**5 + ')' * 10**5)\nexcept (SyntaxError, MemoryError, RecursionError): raise SystemExit(1)",
+    ),
+    "a zip bomb": (
+        "memory",
+        "import zlib\nc = zlib.compress(bytes(20 << 20))\nx = [zlib.decompress(c) for _ in range(20)]",
+    ),
     "a crash": ("error", "import ctypes\nctypes.string_at(0)"),
     "input that never comes": ("error", "input()"),
     "a fifo": ("timeout", "import os\nos.mkfifo('f')\nopen('f')"),
-    "the other instruction set": ("error", "import ctypes, mmap\nm = mmap.mmap(-1, 4096, prot=7)\nm.write(b'\\xb8\\x14\\x00\\x00\\x00\\xcd\\x80\\xc3')\nctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))()\nprint('ESCAPED')"),
-    "the other numbering": ("error", "import ctypes\nctypes.CDLL(None).syscall(0x40000000 + 39)\nprint('ESCAPED')"),
+    "the other instruction set": (
+        "error",
+        "import ctypes, mmap\nm = mmap.mmap(-1, 4096, prot=7)\nm.write(b'\\xb8\\x14\\x00\\x00\\x00\\xcd\\x80\\xc3')\nctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))()\nprint('ESCAPED')",
+    ),
+    "the other numbering": (
+        "error",
+        "import ctypes\nctypes.CDLL(None).syscall(0x40000000 + 39)\nprint('ESCAPED')",
+    ),
 }
 
 _FRAMES = """
@@ -294,7 +348,8 @@ FORGERIES = {
     "reports, then gone": _FRAMES + "shout(); os._exit(0)",
     "answers on every descriptor": "import os, struct\nb = b't\\0\\0\\0\\2s\\0\\0\\0\\6answerT'\nfor fd in range(3, 64):\n    try: os.write(fd, (struct.pack('>I', len(b)) + b) * 99)\n    except OSError: pass\ndef add(a, b): return 0",
     "the harness, patched": "import sys\nfor name, module in list(sys.modules.items()):\n    if 'goalward' in name:\n        for key in list(vars(module)):\n            if callable(vars(module)[key]) and key in ('_passes', '_judge', '_report', '_outcome_of_call'):\n                setattr(module, key, lambda *a, **k: (True, ''))\ndef add(a, b): return 0",
-    "the tests, looked for in objects": _NEEDLE + """
+    "the tests, looked for in objects": _NEEDLE
+    + """
 import gc, sys
 def add(a, b):
     frame, things = sys._getframe(), gc.get_objects()
@@ -320,6 +375,7 @@ def add(a, b):
     "killing process 1": "import os, signal\ndef add(a, b):\n    for n in (2, 9, 15, 11):\n        try: os.kill(1, n); os.kill(os.getppid(), n)\n        except OSError: pass\n    return 0",
     "killing everyone": "import os\ndef add(a, b):\n    os.kill(-1, 9)\n    return 0",
     "a child that answers too": "import os\nos.fork()\ndef add(a, b): return 0",
-    "threads that answer": _FRAMES + "import threading\ndef loop():\n    while True: shout()\nthreading.Thread(target=loop, daemon=True).start()\ndef add(a, b): return 0",
+    "threads that answer": _FRAMES
+    + "import threading\ndef loop():\n    while True: shout()\nthreading.Thread(target=loop, daemon=True).start()\ndef add(a, b): return 0",
     "an endless module": "while True: pass",
 }

@@ -18,9 +18,7 @@ from goalward.feedback.supervise import tree
 
 WAYS = probe().works
 SECRET = f"s3cret-{os.urandom(8).hex()}"
-SMALL = Limits(
-    seconds=1, cpu_seconds=2, memory_mb=192, processes=12, files=100, files_mb=8, output_kb=64
-)
+SMALL = Limits(seconds=1, cpu_seconds=2, memory_mb=192, processes=12, files=100, files_mb=8, output_kb=64)
 COLUMN = {"x86_64": 0, "aarch64": 1}[os.uname().machine]
 NUMBERS = {
     "SOCKETPAIR": confine._SOCKETPAIR,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from goalward.errors import UsageError, unknown_name
+from goalward.feedback.code import CodeTests
 from goalward.feedback.functions import function_grader
 from goalward.feedback.grader import Grader
 from goalward.feedback.graders import (
@@ -27,6 +28,7 @@ GRADERS: dict[str, Callable[[], Grader]] = {
     "numeric": lambda: EachRollout(numeric),
     "math": lambda: EachRollout(math),
     "gym": lambda: EachRollout(gym),
+    "code_tests": CodeTests,
     "random": Random,
 }
 

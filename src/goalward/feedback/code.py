@@ -37,7 +37,7 @@ def python_block(text: str) -> str:
             if block is not None:
                 block.append(line)
         elif block is None:
-            block, language = [], fence.strip("`").strip().lower()
+            block, language = [], "".join(fence.strip("`").split()[:1]).lower()
         elif fence == "```":
             found = "\n".join(block) if language in _PYTHON else found
             block = None
@@ -66,7 +66,10 @@ class CodeTests:
 
     def grade(self, group: Group) -> list[Feedback]:
         """One feedback for each rollout. Where the tests make no sense it is an error, for all of them."""
-        tests = _tests(group.task)
+        try:
+            tests = _tests(group.task)
+        except UsageError as error:
+            return [no_verdict(str(error))] * len(group.rollouts)
         sandbox = Sandbox(limits=_limits(self.seconds, self.memory_mb), unsafe=self.unsafe)
         return _at_once(lambda rollout: self._one(sandbox, tests, rollout), group.rollouts)
 

@@ -21,7 +21,9 @@ Isolation = Literal["bubblewrap", "namespaces", "none"]
 
 _OWN_PROCESSES = 2  # bwrap or our launcher, and process 1
 _OWN_MEMORY = 48 << 20  # bytes that these take, at most
-_RUNTIME = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+_OTHER = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+_PACKAGES = ("purelib", "platlib")
 _INNER = Path(wire.__file__).parent
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 # Packages that hold no code of ours are made up, so that the sandbox sees one folder of the library and no more.
@@ -73,7 +75,9 @@ def run_isolated(
         raise UsageError(f"more than {wire.LONGEST >> 20} MB to hand to a sandbox")
     # A user that nobody else is: then the kernel counts the processes of this sandbox alone.
     user = random.randrange(1 << 29, 1 << 30) if os.getuid() == 0 and isolation != "none" else None  # noqa: S311
-    outside = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")}) if packages else []
+    outside = (
+        sorted({str(Path(sysconfig.get_path(name)).resolve()) for name in _PACKAGES}) if packages else []
+    )
     runtime, links = _runtime(outside)
     settings: dict[str, Any] = {
         "isolation": isolation,
@@ -93,11 +97,11 @@ def run_isolated(
         argument = wire.encode({**settings, "report": report}).hex()
         python = [_python(), "-I", "-S", "-B", "-X", "utf8", "-c", _START, argument]
         if isolation == "bubblewrap":
-            return [*_bubblewrap(runtime, links), *python, "/library"]
+            return [*_bubblewrap(runtime, links), *python, "/goalward"]
         return [*python, str(_INNER.parent)]
 
     folder = tempfile.mkdtemp(prefix="goalward-unsafe-") if isolation == "none" else "/"
-    home = folder if isolation == "none" else "/work"
+    home = folder if isolation == "none" else "/box"
     try:
         return supervise(
             command,
@@ -132,28 +136,43 @@ def _python() -> str:
 
 def _runtime(packages: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """What of the host can be read inside: folders and files, and links (path to target) that lead to them."""
-    wanted = [*_RUNTIME, f"{Path(sys.base_prefix).resolve()}/lib", *packages]
-    paths = [Path(path) for path in wanted if os.path.lexists(path)]
-    links = {str(path): str(path.readlink()) for path in paths if path.is_symlink()}
-    real = sorted({str(path) for path in paths if not path.is_symlink()} | {_python()})
+    links: dict[str, str] = {}
+    prefix = Path(sys.base_prefix).resolve()
+    # A Python of the system has its libraries among the system's; any other brings them along.
+    python = f"{prefix}/lib" if prefix != Path("/usr") else sysconfig.get_path("stdlib")
+    shown = [Path(path) for path in (_python(), python, *_OTHER, *packages)]
+    for folder in map(Path, _LIBRARIES):
+        if folder.is_symlink():
+            links[str(folder)] = str(folder.readlink())
+        # Debian and its kin keep the shared libraries in a folder by themselves; elsewhere it is all or nothing.
+        own = folder / (sysconfig.get_config_var("MULTIARCH") or ".")
+        shown.append(own if own.is_dir() else folder)
+    real = sorted({str(path.resolve()) for path in shown if path.exists()})
     top: list[str] = []
     for path in real:
         if not any(path.startswith(f"{other}/") for other in top):
             top.append(path)
     for path in ("/tmp", "/dev/shm"):  # noqa: S108
         if not any(other.startswith(f"{path}/") for other in top):
-            links[path] = "/work"
+            links[path] = "/box"
     return top, links
 
 
 def _bubblewrap(runtime: Sequence[str], links: Mapping[str, str]) -> list[str]:
-    powers = ["CAP_SYS_ADMIN"]  # to mount /work; given up before any code runs
+    powers = ["CAP_SYS_ADMIN"]  # to mount /box; given up before any code runs
     if os.getuid() == 0:
         powers += ["CAP_SETUID", "CAP_SETGID"]
     # Said outright, because bwrap makes folders on the way for its own user alone.
     folders = {str(parent) for path in (*runtime, *links, *_DEVICES) for parent in Path(path).parents} - {"/"}
     return [
-        *("bwrap", "--die-with-parent", "--as-pid-1", "--new-session", "--cap-drop", "ALL"),
+        *(
+            shutil.which("bwrap") or "bwrap",
+            "--die-with-parent",
+            "--as-pid-1",
+            "--new-session",
+            "--cap-drop",
+            "ALL",
+        ),
         *(word for power in powers for word in ("--cap-add", power)),
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *(["--unshare-user"] if os.getuid() else []),
@@ -161,6 +180,6 @@ def _bubblewrap(runtime: Sequence[str], links: Mapping[str, str]) -> list[str]:
         *(word for path in runtime for word in ("--ro-bind", path, path)),
         *(word for path, target in links.items() for word in ("--symlink", target, path)),
         *(word for path in _DEVICES for word in ("--dev-bind", path, path)),
-        *("--ro-bind", str(_INNER), f"/library/{_INNER.name}"),
-        *("--dir", "/work", "--remount-ro", "/", "--chdir", "/", "--"),
+        *("--ro-bind", str(_INNER), f"/goalward/{_INNER.name}"),
+        *("--dir", "/box", "--remount-ro", "/", "--chdir", "/", "--"),
     ]

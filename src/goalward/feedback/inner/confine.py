@@ -7,9 +7,9 @@ import struct
 
 from goalward.feedback.inner.namespaces import checked, libc, mount
 
-_SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_SECCOMP, _NO_NEW_PRIVILEGES = 1, 4, 22, 38
+_SET_DUMPABLE, _SET_SECCOMP, _NO_NEW_PRIVILEGES = 4, 22, 38
 _CAPABILITIES_VERSION = 0x20080522
-_KILL_SIGNAL, _INTERRUPT_SIGNAL = 9, 2
+_INTERRUPT_SIGNAL = 2
 _CLONE_NAMESPACES = 0x7E020080  # every CLONE_NEW... flag
 _EPERM, _ENOSYS = 1, 38
 OPEN_FILES = 64
@@ -155,9 +155,9 @@ def filter_program(machine: str, *, isolated: bool) -> bytes:
 
 
 def make_work_folder(megabytes: int, files: int, user: int | None) -> None:
-    """Mount the only folder that can be written, /work, of a limited size, for `user`. Raises OSError."""
+    """Mount the only folder that can be written, /box, of a limited size, for `user`. Raises OSError."""
     owner = f",uid={user},gid={user}" if user is not None else ""
-    mount("tmpfs", "/work", "tmpfs", 2 | 4, f"size={megabytes}m,nr_inodes={files + 1},mode=700{owner}")
+    mount("tmpfs", "/box", "tmpfs", 2 | 4, f"size={megabytes}m,nr_inodes={files + 1},mode=700{owner}")
 
 
 def drop(user: int | None) -> None:
@@ -169,9 +169,8 @@ def drop(user: int | None) -> None:
     checked(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "no new privileges")
     header, none = struct.pack("=Ii", _CAPABILITIES_VERSION, 0), bytes(24)
     checked(libc.capset(header, none), "dropping capabilities")
-    # After the change of user, which resets both.
+    # After the change of user, which resets it.
     checked(libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0), "hiding memory")
-    checked(libc.prctl(_SET_DEATH_SIGNAL, _KILL_SIGNAL, 0, 0, 0), "ending with the parent")
     # Python's own handler would let the code interrupt process 1, which no other signal from inside can reach.
     libc.signal(_INTERRUPT_SIGNAL, None)
 

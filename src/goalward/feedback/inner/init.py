@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from _thread import start_new_thread
 from types import CodeType, ModuleType
 
 from goalward.feedback.inner import confine, namespaces
@@ -19,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
     from typing import Any, NoReturn
 
+_OWN_THREADS = 2
 OUT_OF_MEMORY = 86
 """The exit status of code that ends with a MemoryError."""
 
@@ -36,11 +38,11 @@ def main() -> NoReturn:
         confine.make_work_folder(settings["megabytes"], settings["files"], settings["user"])
     confine.drop(settings["user"])
     if isolated:
-        os.chdir("/work")
+        os.chdir("/box")
     confine.limit(
         memory=settings["memory"],
         cpu_seconds=settings["cpu_seconds"],
-        processes=settings["processes"] + 1 if isolated else None,
+        processes=settings["processes"] + _OWN_THREADS if isolated else None,
         file_size=settings["megabytes"] << 20,
     )
     job = decode(receive(0))
@@ -58,15 +60,29 @@ def main() -> NoReturn:
         os.dup2(null, fd)
     for fd in (to_code[0], from_code[1], stdin, null):
         os.close(fd)
-    if job["serve"]:
-        _judge(decode(receive(0)), Code(from_code[0], to_code[1]), report)
+    tests = decode(receive(0)) if job["serve"] else None
+    start_new_thread(_end_with_the_host, (isolated,))
+    if tests is not None:
+        _judge(tests, Code(from_code[0], to_code[1]), report)
     else:
         send(report, encode(["exit", _wait(child)]))
+    _end(isolated=isolated)
+
+
+def _end(*, isolated: bool) -> NoReturn:
+    """Kill every other process here; without namespaces the group, which holds this process too."""
     try:  # noqa: SIM105 (contextlib is slow to import)
-        os.kill(-1 if isolated else 0, 9)  # every other process here, or the group, this one included
+        os.kill(-1 if isolated else 0, 9)
     except ProcessLookupError:
         pass
     os._exit(0)
+
+
+def _end_with_the_host(isolated: bool) -> None:
+    # The host keeps its end of the pipe open for as long as it lives and wants us.
+    while os.read(0, 1):
+        pass
+    _end(isolated=isolated)
 
 
 def _standard_input(text: str) -> int:

@@ -70,7 +70,7 @@ def enter(runtime: Sequence[str], links: Mapping[str, str], devices: Sequence[st
     for path, target in links.items():
         _make_folder(os.path.dirname(path))
         os.symlink(target, path)
-    _make_folder("/work")
+    _make_folder("/box")
     checked(libc.umount2(b"/old", _DETACH), "leaving the old root")
     os.rmdir("old")
     _read_only("/", recursive=False)

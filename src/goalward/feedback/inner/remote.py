@@ -82,7 +82,9 @@ class Peer:
         except BaseException as error:  # noqa: BLE001 (also SystemExit: the other end hears of it)
             known = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
             try:
-                text = str(error)[:500]
+                # The argument rather than the text, which for a KeyError has quotes around it.
+                only = error.args[0] if len(error.args) == 1 else error
+                text = str(only)[:500]
             except Exception:  # noqa: BLE001 (the code's own __str__)
                 text = ""
             self._send("raise", (known.__name__, text))
