@@ -7,6 +7,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import hostile
@@ -89,25 +90,13 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def nothing_survives() -> Iterator[None]:
-    """Whatever escapes from its parents comes to this process, which sees it."""
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    """Whatever loses its parents comes to this process, which sees it."""
+    adopt = partial(ctypes.CDLL(None).prctl, 36)  # PR_SET_CHILD_SUBREAPER
     before = set(tree(os.getpid()))
+    adopt(1)
     yield
+    adopt(0)
     assert set(tree(os.getpid())) <= before
-    assert not _of_sandbox_users()
-
-
-def _of_sandbox_users() -> list[str]:
-    """As root every sandbox has a user of its own, from a range that nobody else uses."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            user = int(status.read_text().split("Uid:")[1].split()[0])
-        except (OSError, IndexError):
-            continue
-        if 1 << 29 <= user < 1 << 30:
-            found.append(str(status))
-    return found
 
 
 def filled(code: str, host: dict[str, str]) -> str:
@@ -125,7 +114,7 @@ def test_no_way_out(name: str, way: str, host: dict[str, str]) -> None:
     outcome = Sandbox(isolation=way).run(filled(ATTEMPTS[name], host))
     assert "ESCAPED" not in outcome.stdout
     assert outcome.stdout.endswith("held\n"), (outcome.status, outcome.stdout[-500:], outcome.stderr[-500:])
-    assert outcome.status == "ok" or name == "signals to everyone", outcome.stderr
+    assert outcome.status == "ok", outcome.stderr
     assert SECRET not in outcome.stdout + outcome.stderr
 
 
@@ -138,7 +127,11 @@ def test_limits_hold(name: str, way: str) -> None:
     began = time.monotonic()
     outcome = Sandbox(isolation=way, limits=SMALL).run(code)
     assert time.monotonic() - began < 15
-    assert outcome.status == status, (outcome.status, outcome.stderr[-500:])
+    # bwrap cannot limit the number of files; process 1 then counts them, and ends it all.
+    assert outcome.status in (status, "files") if "many" in name else outcome.status == status, (
+        outcome.status,
+        outcome.stderr[-500:],
+    )
     assert "ESCAPED" not in outcome.stdout
     assert len(outcome.stdout) + len(outcome.stderr) <= 2 * SMALL.output_kb * 1024
 

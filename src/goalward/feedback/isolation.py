@@ -97,7 +97,7 @@ def run_isolated(
         argument = wire.encode({**settings, "report": report}).hex()
         python = [_python(), "-I", "-S", "-B", "-X", "utf8", "-c", _START, argument]
         if isolation == "bubblewrap":
-            return [*_bubblewrap(runtime, links), *python, "/goalward"]
+            return [*_bubblewrap(runtime, links, limits.files_mb), *python, "/goalward"]
         return [*python, str(_INNER.parent)]
 
     folder = tempfile.mkdtemp(prefix="goalward-unsafe-") if isolation == "none" else "/"
@@ -158,28 +158,19 @@ def _runtime(packages: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return top, links
 
 
-def _bubblewrap(runtime: Sequence[str], links: Mapping[str, str]) -> list[str]:
-    powers = ["CAP_SYS_ADMIN"]  # to mount /box; given up before any code runs
-    if os.getuid() == 0:
-        powers += ["CAP_SETUID", "CAP_SETGID"]
+def _bubblewrap(runtime: Sequence[str], links: Mapping[str, str], megabytes: int) -> list[str]:
     # Said outright, because bwrap makes folders on the way for its own user alone.
     folders = {str(parent) for path in (*runtime, *links, *_DEVICES) for parent in Path(path).parents} - {"/"}
     return [
-        *(
-            shutil.which("bwrap") or "bwrap",
-            "--die-with-parent",
-            "--as-pid-1",
-            "--new-session",
-            "--cap-drop",
-            "ALL",
-        ),
-        *(word for power in powers for word in ("--cap-add", power)),
+        shutil.which("bwrap") or "bwrap",
+        *("--die-with-parent", "--as-pid-1", "--new-session", "--cap-drop", "ALL"),
+        *(["--unshare-user"] if os.getuid() else ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]),
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
-        *(["--unshare-user"] if os.getuid() else []),
         *(word for folder in sorted(folders) for word in ("--perms", "0755", "--dir", folder)),
         *(word for path in runtime for word in ("--ro-bind", path, path)),
         *(word for path, target in links.items() for word in ("--symlink", target, path)),
         *(word for path in _DEVICES for word in ("--dev-bind", path, path)),
         *("--ro-bind", str(_INNER), f"/goalward/{_INNER.name}"),
-        *("--dir", "/box", "--remount-ro", "/", "--chdir", "/", "--"),
+        *("--perms", "0777", "--size", str(megabytes << 20), "--tmpfs", "/box"),
+        *("--remount-ro", "/", "--chdir", "/", "--"),
     ]

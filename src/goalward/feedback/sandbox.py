@@ -20,7 +20,7 @@ from goalward.feedback.supervise import Ended
 
 __all__ = ["CallError", "Check", "Limits", "Outcome", "Probe", "Sandbox", "SandboxError", "Verdict", "probe"]
 
-Status = Literal["ok", "error", "timeout", "memory", "processes", "output"]
+Status = Literal["ok", "error", "timeout", "memory", "processes", "files", "output"]
 
 
 class SandboxError(GoalwardError):
@@ -161,6 +161,8 @@ def _status(ended: Ended) -> Status:
     if ended.stopped is not None:
         return ended.stopped
     kind, *rest = ended.reports[-1]
+    if kind == "files":
+        return "files"
     if kind != "exit":  # process 1 was killed, which the kernel does where the machine is out of memory
         return "memory"
     named: dict[int, Status] = {0: "ok", OUT_OF_MEMORY: "memory", -SIGXCPU: "timeout"}

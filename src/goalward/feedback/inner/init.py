@@ -10,6 +10,7 @@ import ctypes
 import os
 import sys
 from _thread import start_new_thread
+from select import select
 from types import CodeType, ModuleType
 
 from goalward.feedback.inner import confine, namespaces
@@ -20,7 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
     from typing import Any, NoReturn
 
-_OWN_THREADS = 2
+_OWN_THREADS = 2  # of this process
+_LOOK_EVERY = 0.02  # seconds
 OUT_OF_MEMORY = 86
 """The exit status of code that ends with a MemoryError."""
 
@@ -34,7 +36,6 @@ def main() -> NoReturn:
     isolated: bool = settings["isolation"] != "none"
     if settings["isolation"] == "namespaces":
         namespaces.enter(settings["runtime"], settings["links"], settings["devices"])
-    if isolated:
         confine.make_work_folder(settings["megabytes"], settings["files"], settings["user"])
     confine.drop(settings["user"])
     if isolated:
@@ -61,7 +62,9 @@ def main() -> NoReturn:
     for fd in (to_code[0], from_code[1], stdin, null):
         os.close(fd)
     tests = decode(receive(0)) if job["serve"] else None
-    start_new_thread(_end_with_the_host, (isolated,))
+    # bwrap can limit the size of a folder, not the number of its files.
+    files = settings["files"] if settings["isolation"] == "bubblewrap" else None
+    start_new_thread(_keep_watch, (report, files, isolated))
     if tests is not None:
         _judge(tests, Code(from_code[0], to_code[1]), report)
     else:
@@ -78,10 +81,14 @@ def _end(*, isolated: bool) -> NoReturn:
     os._exit(0)
 
 
-def _end_with_the_host(isolated: bool) -> None:
-    # The host keeps its end of the pipe open for as long as it lives and wants us.
-    while os.read(0, 1):
-        pass
+def _keep_watch(report: int, files: int | None, isolated: bool) -> None:
+    """End when the host does, which keeps its end of the orders' pipe open, or when there are too many files."""
+    while not select([0], [], [], _LOOK_EVERY)[0] or os.read(0, 1):
+        if files is not None:
+            there = os.statvfs("/box")
+            if there.f_files - there.f_ffree > files + 1:
+                send(report, encode(["files"]))
+                break
     _end(isolated=isolated)
 
 
