@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from goalward.errors import UsageError, suggestion, unknown_name
 from goalward.feedback.checks import JsonSchema, Length, Regex, Repetition, StringCheck
+from goalward.feedback.code import CodeTests, PythonGrader
 from goalward.feedback.functions import function_grader
 from goalward.feedback.grader import Grader
 from goalward.feedback.graders import (
@@ -40,6 +41,7 @@ GRADERS: dict[str, Callable[[], Grader]] = {
     "math": lambda: InWorkers(EachRollout(math), ready_for_math),
     "gym": lambda: InWorkers(EachRollout(gym), ready_for_gym),
     "repetition": lambda: Repetition().grader(Place("repetition")),
+    "code_tests": CodeTests,
     "random": Random,
 }
 
@@ -61,6 +63,8 @@ TYPES: dict[str, type[Configured]] = {
     "json_schema": JsonSchema,
     "length": Length,
     "repetition": Repetition,
+    "code_tests": CodeTests,
+    "python": PythonGrader,
 }
 """The types of grader files, beside `multi` and the names of GRADERS, which have no keys."""
 
@@ -118,10 +122,17 @@ def _from_table(table: Any, place: Place, inside: tuple[Path, ...]) -> Grader:
         }
         return multi.combined(inner, place)
     if kind in TYPES:
-        return read(TYPES[kind], knobs, place).grader(place)
+        return _configured(TYPES[kind], knobs, place).grader(place)
     for key in knobs.keys() - {"name"}:
         raise UsageError(f"{place.at(key)}: the grader type {kind!r} has no keys but `name`")
     return GRADERS[kind]()
+
+
+def _configured(cls: type[Configured], knobs: Mapping[str, Any], place: Place) -> Configured:
+    try:
+        return read(cls, knobs, place)
+    except UsageError as error:  # what a type finds out by itself knows of no file
+        raise error if str(error).startswith(place.file) else UsageError(f"{place}: {error}") from error
 
 
 def _inner(grader: Any, place: Place, inside: tuple[Path, ...]) -> Grader:
