@@ -168,12 +168,13 @@ def _frames(data: bytearray) -> list[list[Any]]:
 
 
 def _too_much(pid: int, bounds: Bounds) -> Stopped | None:
-    usage = [_usage(one) for one in tree(pid)]
+    there = tree(pid)
+    if len(there) > bounds.processes:  # first: a crowd has much memory too
+        return "processes"
+    usage = [_usage(one) for one in there]
     if sum(memory for memory, _ in usage) > bounds.memory:
         return "memory"
-    if sum(seconds for _, seconds in usage) > bounds.cpu_seconds:
-        return "timeout"
-    return "processes" if len(usage) > bounds.processes else None
+    return "timeout" if sum(seconds for _, seconds in usage) > bounds.cpu_seconds else None
 
 
 def tree(pid: int) -> list[int]:
