@@ -3,12 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from goalward.errors import GoalwardError, UsageError
+
+if TYPE_CHECKING:
+    from goalward.recipe import Recipe
 
 app = typer.Typer(
     help="Make language models better by practice: act, get feedback, learn from it.",
@@ -32,10 +35,9 @@ def demo(overrides: Overrides = None) -> None:
 
     Example: goalward demo seed=1
     """
-    from goalward.recipe import find_recipe, load_recipe
     from goalward.stages import run_recipe
 
-    run_recipe(load_recipe(find_recipe("pocket/demo.toml"), overrides or []), console)
+    run_recipe(_recipe("pocket/demo.toml", overrides), console)
 
 
 @app.command()
@@ -46,10 +48,9 @@ def train(
 
     Example: goalward train recipes/gsm8k/grpo.toml model=pocket experience.steps=3
     """
-    from goalward.recipe import find_recipe, load_recipe
     from goalward.stages import run_recipe
 
-    run_recipe(load_recipe(find_recipe(str(recipe)), overrides or []), console)
+    run_recipe(_recipe(str(recipe), overrides), console)
 
 
 @app.command()
@@ -64,9 +65,8 @@ def preflight(
     """
     from goalward.preflight import preflight as look
     from goalward.preflight import table
-    from goalward.recipe import find_recipe, load_recipe
 
-    found = look(load_recipe(find_recipe(str(recipe)), overrides or []))
+    found = look(_recipe(str(recipe), overrides))
     _show([each.to_json() for each in found] if as_json else table(found), as_json)
     problems = [line for each in found for line in each.problems()]
     if problems:
@@ -172,6 +172,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\ngoalward: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)
+
+
+def _recipe(name: str, overrides: list[str] | None) -> "Recipe":
+    from goalward.recipe import find_recipe, load_recipe
+
+    return load_recipe(find_recipe(name), overrides or [])
 
 
 def _show(found: Any, as_json: bool) -> None:

@@ -2,12 +2,13 @@
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from goalward.experience.summary import summarise
 from goalward.feedback.judge import check_errors, judge
+from goalward.learning.algorithm import Algorithm
 from goalward.recipe import Stage
 from goalward.runs import checkpoint
 from goalward.runs.progress import Progress
@@ -25,8 +26,7 @@ def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validat
     run.rewind(learner.step)
     for step in range(learner.step, parts.steps):
         groups, spent = practise(stage, parts, step)  # act, get feedback
-        lessons = [group for group in groups if algorithm.rounds == 1 or algorithm.useful(group)]
-        examples = algorithm.credit(lessons)  # feedback -> credit
+        examples = algorithm.credit(lessons(groups, algorithm))  # feedback -> credit
         metrics = summarise(groups) | spent | learner.update(examples, algorithm)  # credit -> weights
         last = step + 1 == parts.steps
         if stage.validation and (last or (step + 1) % stage.validation.every == 0):
@@ -41,6 +41,11 @@ def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validat
             accuracy=next((value for key, value in metrics.items() if key.startswith("accuracy/")), None),
             tokens_per_second=metrics.get("tokens_per_second/generate", metrics["tokens_per_second/train"]),
         )
+
+
+def lessons(groups: Sequence[Group], algorithm: Algorithm) -> list[Group]:
+    """What counts in a step's loss: with dynamic sampling, not the groups that were sampled anew."""
+    return [group for group in groups if algorithm.rounds == 1 or algorithm.useful(group)]
 
 
 def practise(stage: Stage, parts: Parts, step: int) -> tuple[list[Group], dict[str, float]]:

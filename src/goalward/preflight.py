@@ -1,9 +1,10 @@
 """Before a run: can its grader tell right from wrong, can anything be learned, how long and how much memory."""
 
+import math
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group as Lines
 from rich.table import Table
 
+from goalward.engines.engine import Engine
+from goalward.engines.native import NativeEngine
 from goalward.experience.summary import summarise
-from goalward.loop import peak_memory, practise
+from goalward.loop import lessons, peak_memory, practise
 from goalward.models.load import load_policy
+from goalward.models.policy import Policy
 from goalward.probes import GraderCheck, check_grader
 from goalward.recipe import EvaluationSpec, Recipe, Stage, make_tasks
-from goalward.types import Example, Group, Rollout
+from goalward.types import Example, Group, Rollout, Task
 from goalward.wiring import Parts, build, examine
 
 PROBED = 200
@@ -29,21 +33,28 @@ ASKED = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """What can be known before a stage runs. `seconds` and `memory_gb` forecast it; None: nobody grades there."""
+    """What can be known before a stage runs.
+
+    seconds, memory_gb: a forecast; grader: None where nobody grades, or no task has a reference;
+    attempts: as `summarise` tells; scores: how often each was given; useful_share: groups that teach something.
+    """
 
     stage: str
-    grader: GraderCheck | None
-    attempts: dict[str, float]
-    scores: dict[float, int]
-    steps: int
     seconds: float
     memory_gb: float
+    grader: GraderCheck | None = None
+    attempts: dict[str, float] = field(default_factory=dict)
+    scores: dict[float, int] = field(default_factory=dict)
+    useful_share: float | None = None
+    steps: int = 0
 
     def problems(self) -> list[str]:
         """Why this stage should not run as it is, a plain line each."""
         found = list(self.grader.problems()) if self.grader else []
-        if self.attempts.get("no_spread_share", 0) == 1:
-            found.append("no group of attempts has any spread in its scores: there is nothing to learn from")
+        if self.useful_share == 0:
+            found.append(
+                "no group of attempts teaches anything by its scores: there is nothing to learn from"
+            )
         return [f"{self.stage}: {line}" if self.stage else line for line in found]
 
     def to_json(self) -> dict[str, Any]:
@@ -65,45 +76,29 @@ def preflight(recipe: Recipe) -> list[Preflight]:
 
 def _stage(recipe: Recipe, stage: Stage) -> Preflight:
     if stage.do == "evaluate":
-        policy = load_policy(stage.model)
-        from goalward.engines.native import NativeEngine
-
-        seconds = sum(
-            _evaluating(recipe, stage, spec, policy, NativeEngine(policy))
-            for spec in stage.evaluation.values()
-        )
-        return Preflight(
-            stage=stage.name,
-            grader=None,
-            attempts={},
-            scores={},
-            steps=0,
-            seconds=seconds,
-            memory_gb=peak_memory(),
-        )
+        policy = load_policy(replace(stage.model, lora=None))
+        seconds = _evaluating(recipe, stage, stage.evaluation.values(), policy, NativeEngine(policy))
+        return Preflight(stage=stage.name, seconds=seconds, memory_gb=peak_memory())
     parts = build(stage, recipe.base, stage.model.name, None)
+    tasks = make_tasks(stage.task).tasks(stage.experience.split)
     check = None
-    if parts.grader is not None:
-        tasks = make_tasks(stage.task).tasks(stage.experience.split)[:PROBED]
-        if any(task.reference for task in tasks):
-            check = check_grader(tasks, parts.grader)
-    groups, seconds = _training(stage, parts)
-    seconds *= parts.steps
-    for spec in stage.evaluation.values():
-        times = 2 if recipe.single else 1
-        seconds += times * _evaluating(recipe, stage, spec, parts.policy, parts.engine)
+    if parts.grader is not None and any(task.reference for task in tasks[:PROBED]):
+        check = check_grader(tasks[:PROBED], parts.grader)
+    groups, a_step = _training(stage, parts)
+    asked = list(stage.evaluation.values()) * (2 if recipe.single else 1)
     if stage.validation:
-        times = parts.steps // stage.validation.every + bool(parts.steps % stage.validation.every)
-        seconds += times * _evaluating(recipe, stage, stage.validation, parts.policy, parts.engine)
-    _longest(stage, parts)
+        asked += [stage.validation] * math.ceil(parts.steps / stage.validation.every)
+    asking = _evaluating(recipe, stage, asked, parts.policy, parts.engine)
+    _longest(stage, parts, tasks)
     judged = [f.score for group in groups for f in group.feedback if f.score is not None]
     return Preflight(
         stage=stage.name,
         grader=check,
         attempts=summarise(groups),
         scores=dict(sorted(Counter(round(score, 3) for score in judged).items())),
+        useful_share=float(np.mean([parts.algorithm.useful(group) for group in groups])),
         steps=parts.steps,
-        seconds=seconds,
+        seconds=parts.steps * a_step + asking,
         memory_gb=peak_memory(),
     )
 
@@ -115,27 +110,33 @@ def _training(stage: Stage, parts: Parts) -> tuple[list[Group], float]:
     for step in range(min(1 + TIMED, parts.steps)):
         start = time.perf_counter()
         groups, _ = practise(stage, parts, step)
-        parts.learner.update(parts.algorithm.credit(groups), parts.algorithm)
+        parts.learner.update(parts.algorithm.credit(lessons(groups, parts.algorithm)), parts.algorithm)
         took.append(time.perf_counter() - start)
         seen += groups
     return seen, float(np.mean(took[1:] or took))
 
 
-def _evaluating(recipe: Recipe, stage: Stage, spec: EvaluationSpec, policy: Any, engine: Any) -> float:
-    """Seconds that all questions of `spec` will take, from some of them."""
-    count = len(make_tasks(spec.task or stage.task).tasks(spec.split)[: spec.size])
-    asked = min(ASKED, count)
-    start = time.perf_counter()
-    examine(stage, replace(spec, size=asked), recipe.base, policy, engine, name="preflight")
-    return (time.perf_counter() - start) * count / asked
+def _evaluating(
+    recipe: Recipe, stage: Stage, specs: Iterable[EvaluationSpec], policy: Policy, engine: Engine
+) -> float:
+    """Seconds that all questions of all `specs` will take, from some of them; a spec may come several times."""
+    seconds = 0.0
+    known: dict[int, float] = {}
+    for spec in specs:
+        if id(spec) not in known:
+            count = len(make_tasks(spec.task or stage.task).tasks(spec.split)[: spec.size])
+            asked = min(ASKED, count)
+            start = time.perf_counter()
+            examine(stage, replace(spec, size=asked), recipe.base, policy, engine, name="preflight")
+            known[id(spec)] = (time.perf_counter() - start) * count / asked
+        seconds += known[id(spec)]
+    return seconds
 
 
-def _longest(stage: Stage, parts: Parts) -> None:
+def _longest(stage: Stage, parts: Parts, tasks: Sequence[Task]) -> None:
     """One update on as many of the longest sequences as a micro-batch holds: what memory must suffice for."""
-    prompts = [
-        parts.policy.chat.prompt(task.messages)
-        for task in make_tasks(stage.task).tasks(stage.experience.split)
-    ]
+    limit = stage.experience.max_prompt_tokens or math.inf
+    prompts = [p for task in tasks if (p := parts.policy.chat.prompt(task.messages)).size <= limit]
     prompt = max(prompts, key=len)
     completion = np.zeros(stage.sampling.max_tokens, np.int32)
     ones = np.ones(completion.size, np.float32)
