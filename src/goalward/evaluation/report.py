@@ -70,7 +70,7 @@ def _to_compare(begun: Sequence[tuple[str, Path]]) -> Iterator[Evaluation]:
     """The last evaluation on each task of every stage; of a single stage the first one too."""
     for name, stage in begun:
         for each in comparable(evaluations_of(stage)):
-            if len(begun) == 1 and len(each) > 1:
+            if len(begun) == 1 and each[0].step != each[-1].step:
                 yield replace(each[0], name=f"step {each[0].step}")
                 yield replace(each[-1], name=f"step {each[-1].step}")
             else:

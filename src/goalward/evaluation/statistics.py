@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from goalward.types import BoolArray
-
 _DRAWS_AT_ONCE = 4_000_000
 """Bounds the bootstrap's memory (32 MB of counts), however many questions there are."""
 
@@ -131,32 +129,47 @@ def _vote(answers: Sequence[str | None], correct: Sequence[bool]) -> float:
     return float(np.mean(earned)) if earned else 0.0
 
 
-def paired_exact(first: BoolArray, second: BoolArray) -> PairedTest:
-    """Is `second` better or worse than `first` on the same questions, both [n] of right or wrong?
+def paired_exact(first: ArrayLike, second: ArrayLike) -> PairedTest:
+    """Is `second` better or worse than `first` on the same questions?
 
-    Only questions where the two differ tell anything; if both were equally good, each of them would
-    fall either way like a fair coin. Exact in integers, at any n.
+    first, second: [n] of right or wrong; or [n, k] where each question was attempted k times (samples, seeds). Attempts
+    at one question resemble each other, so the question is the unit: if both models were equally good, its difference
+    (right attempts of the second minus those of the first) would be as likely with the other sign. p is the share of
+    all 2**n choices of signs whose sum is at least as far from 0 as the one found. Exact in integers, at any n; with
+    one attempt this is McNemar's test, and `fixed` and `broken` count questions; else they count attempts, net of
+    those at the same question.
 
     Raises:
         ValueError: the shapes differ.
 
-    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
+    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947; Fisher, "The Design
+    of Experiments", 1935, section 21.
     """
-    if first.shape != second.shape:
-        raise ValueError(f"expected the same questions twice, found shapes {first.shape} and {second.shape}")
-    fixed = int(np.sum(~first & second))
-    broken = int(np.sum(first & ~second))
-    coins = fixed + broken
-    ways, at_most = 1, 0  # C(coins, i), and its sum over i <= min(fixed, broken)
-    for i in range(min(fixed, broken) + 1):
-        at_most += ways
-        ways = ways * (coins - i) // (i + 1)
-    return PairedTest(fixed=fixed, broken=broken, p=min(1.0, 2 * at_most / 2**coins))
+    a, b = _same_questions(first, second)
+    differences = [int(d) for d in (b.sum(axis=1) - a.sum(axis=1)) if d]
+    fixed, broken = sum(d for d in differences if d > 0), sum(-d for d in differences if d < 0)
+    # prod (1 + x**|d|), whose coefficient of x**t says how many choices put t on the one side, as one integer at
+    # x = 2**width: a coefficient, and the sum of all, is at most 2**n and fits into a place. Sides are symmetric, hence the 2.
+    width, ways = len(differences) + 2, 1
+    for d in differences:
+        ways += ways << (width * abs(d))
+    tail = ways & ((1 << (width * (min(fixed, broken) + 1))) - 1)
+    extreme = tail % ((1 << width) - 1)  # the sum of the places, as a number's digits are summed by mod 9
+    return PairedTest(fixed=fixed, broken=broken, p=min(1.0, 2 * extreme / 2 ** len(differences)))
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Interval:
-    """How much higher the mean of `second` is than that of `first`, over the same questions ([n] each)."""
+    """How much higher the mean of `second` is than that of `first`, over the same questions.
+
+    [n], or [n, k] for k attempts at each; the interval is over questions, as `bootstrap`'s.
+    """
+    a, b = _same_questions(first, second)
+    return bootstrap((b - a).mean(axis=1), seed=seed)
+
+
+def _same_questions(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both as [n, k]."""
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.shape != b.shape:
+    if a.shape != b.shape or a.ndim not in (1, 2):
         raise ValueError(f"expected the same questions twice, found shapes {a.shape} and {b.shape}")
-    return bootstrap(b - a, seed=seed)
+    return a.reshape(len(a), -1), b.reshape(len(b), -1)
