@@ -21,6 +21,27 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Questions whose vote was about equally clear: how clear on average, and the share that it got right."""
+
+    count: int
+    share: float
+    right: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Does the share of equal answers say how likely they are right?
+
+    error: the mean distance of share and right answers over the bins, by their counts (expected calibration error).
+    Chance alone makes it greater than 0, the more so the fewer the questions.
+    """
+
+    error: Interval
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedTest:
     """Two models on the same questions: `fixed` only the second got right, `broken` only the first.
 
@@ -119,6 +140,47 @@ def maj_at_k(answers: Sequence[str | None], correct: Sequence[bool], k: int) -> 
                 for start in range(0, len(answers) - k + 1, k)
             ]
         )
+    )
+
+
+def vote_share(answers: Sequence[str | None]) -> float:
+    """The share of all attempts that gave the answer given most often; no answer votes for none."""
+    votes = Counter(answer for answer in answers if answer is not None)
+    return max(votes.values(), default=0) / len(answers)
+
+
+def calibration(shares: ArrayLike, right: ArrayLike, *, bins: int = 10, seed: int = 0) -> Calibration:
+    """Hold `shares` against `right`, both [questions]: how clear each vote was, and how right (0 to 1).
+
+    `bins` of equal width, each with its upper edge, as Guo et al., "On Calibration of Modern Neural Networks", 2017;
+    those without questions are left out. The error's interval comes from 1,000 draws of questions.
+
+    Raises:
+        ValueError: there are no questions, or the shapes differ.
+    """
+    clear, hit = np.asarray(shares, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if clear.ndim != 1 or clear.shape != hit.shape or not clear.size:
+        raise ValueError(f"expected two rows of n >= 1 values, found shapes {clear.shape} and {hit.shape}")
+    which = np.clip(np.ceil(clear * bins).astype(int) - 1, 0, bins - 1)
+
+    def error(chosen: NDArray[np.int64]) -> float:
+        apart = np.bincount(which[chosen], (clear - hit)[chosen], minlength=bins)
+        return float(np.abs(apart).sum() / chosen.size)
+
+    everyone = np.arange(clear.size)
+    generator = np.random.default_rng(seed)
+    drawn = [error(generator.choice(everyone, everyone.size)) for _ in range(1000)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Calibration(
+        error=Interval(low=float(low), mean=error(everyone), high=float(high)),
+        bins=tuple(
+            Bin(
+                count=int((which == each).sum()),
+                share=float(clear[which == each].mean()),
+                right=float(hit[which == each].mean()),
+            )
+            for each in np.unique(which)
+        ),
     )
 
 

@@ -15,9 +15,6 @@ def best_step(validated: Validated) -> int | None:
 
 
 def worn_out(validated: Validated, patience: int) -> bool:
-    """Whether the last `patience` measurements were no better than the best before them; 0 is endless patience.
-
-    Prechelt, "Early Stopping - But When?", 1998: the criterion UP_s, on accuracy.
-    """
-    steps = [step for step, _ in validated]
-    return patience > 0 and bool(steps) and len(steps) - 1 - steps.index(best_step(validated)) >= patience
+    """Whether the last `patience` measurements were no better than the best before them; 0 is endless patience."""
+    accuracies = [accuracy for _, accuracy in validated]
+    return patience > 0 and max(accuracies[-patience:], default=1) <= max(accuracies[:-patience], default=-1)

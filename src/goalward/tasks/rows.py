@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from goalward.errors import UsageError, suggestion
-from goalward.tasks.prompts import check_split, prompt_named
+from goalward.tasks.prompts import check_count, check_split, prompt_named
 from goalward.tasks.source import read_rows
 from goalward.types import Message, Task
 
