@@ -1,6 +1,6 @@
 """How few rows are enough? `recipes/rft.toml` on 10 to 1,000 rows, beside imitation of the same rows' solutions.
 
-    python benchmarks/few_rows.py                              all of it: about 40 minutes on one core
+    python benchmarks/few_rows.py                              all of it: about 35 minutes on one core
     python benchmarks/few_rows.py --rows 10 30 --seeds 1       a part; what is finished is not done again
     python benchmarks/few_rows.py --table docs/rft-table.md --plot docs/rft.png
 

@@ -72,7 +72,9 @@ def test_numeric_and_math_differ_in_one_named_answer() -> None:
             for one, other in zip(numeric, math, strict=True)
             if one.correct != other.correct
         }
-    assert apart == {("sft", 0): "(8 * 30) + (1 * 70) = 240 + 70 = 310 ounces"}  # math-verify cannot read it
+    assert apart == {
+        ("sft", 336): "(8 * 30) + (1 * 70) = 240 + 70 = 310 ounces"
+    }  # math-verify cannot read it
 
 
 @pytest.mark.parametrize(
