@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from goalward.errors import GoalwardError, UsageError
@@ -159,6 +160,64 @@ def test_a_broken_grader_stops_the_run(start: Start, grader: str, message: str):
     with pytest.raises(GoalwardError) as caught:
         start(grader=grader)
     assert message in str(caught.value)
+
+
+VALIDATED = (
+    GRADER
+    + """
+def full(task, rollout):
+    return letters(task, rollout) >= 1
+
+def others(task, rollout):
+    "What the reward drives out."
+    return letters(task, rollout) < 0.9
+"""
+)
+
+BEST = [
+    "validation.split=train",
+    "validation.max_tokens=8",
+    "validation.every=2",
+    "validation.best=true",
+    "validation.patience=2",
+    "experience.steps=60",
+    "optimizer.learning_rate=2e-2",
+]
+
+
+def test_training_stops_when_validation_does_and_the_best_model_is_kept(start: Start):
+    directory = start(*BEST, 'validation.metrics=["grader.py:full"]', grader=VALIDATED)
+    result = json.loads((directory / "result.json").read_text())
+    validated, best = result["validated"], result["best"]
+    assert [step for step, _ in validated] == list(range(0, result["steps"] + 1, 2))
+    accuracies = dict(validated)
+    assert accuracies[0] < accuracies[best] == max(accuracies.values())
+    assert result["steps"] == best + 4 < 60  # twice no better, then no more
+    assert result["model"] == f"checkpoints/step-{best}"
+    assert len(metrics(directory)) == result["steps"]
+    kept = {path.name for path in (directory / "checkpoints").iterdir()}
+    assert kept == {f"step-{best}", f"step-{result['steps']}"}
+
+
+def test_training_that_only_harms_gives_the_model_it_began_with(
+    start: Start, tmp_path: Path, tiny_model: Callable[[str], Path]
+):
+    (tmp_path / "test.jsonl").write_text(json.dumps({"prompt": "say 5", "reference": ""}) + "\n")
+    evaluation = [f"task.test={tmp_path}/test.jsonl", "evaluation.test.max_tokens=8"]
+    directory = start(*BEST, *evaluation, 'validation.metrics=["grader.py:others"]', grader=VALIDATED)
+    result = json.loads((directory / "result.json").read_text())
+    assert (result["best"], result["steps"]) == (0, 4)
+    began, kept = (
+        load_file(folder / "model.safetensors") for folder in (tiny_model("qwen2"), final_model(directory))
+    )
+    assert all(kept[name].equal(began[name]) for name in kept)
+    # What is evaluated in the end is the model that is kept, and the report compares nothing with itself.
+    before, after = (
+        json.loads((directory / "evaluations" / name).read_text())
+        for name in ("test-step-0.json", "test.json")
+    )
+    assert after["records"] == before["records"]
+    assert "Results" in (directory / "report.md").read_text()
 
 
 def test_a_finished_run_is_not_run_again(start: Start):

@@ -1,10 +1,13 @@
+import time
+
 import pytest
 
 from goalward.feedback.build import build_grader
+from goalward.feedback.grade import recorded
 from goalward.feedback.graders import EachRollout
-from goalward.probes import check_grader, mutate
+from goalward.probes import SLOW, check_grader, format_rate, mutate
 from goalward.tasks.word_problems import WordProblems
-from goalward.types import Task
+from goalward.types import Group, Task
 
 TASKS = WordProblems(train=60).tasks("train")
 
@@ -26,6 +29,7 @@ def test_the_built_in_graders_tell_right_from_wrong(name):
         ("reference", "mutated", "truncated", "empty", "other question's"), 60
     )
     assert 0 < found.seconds <= found.worst_seconds
+    assert found.worst in (*found.kinds, *SLOW)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +87,21 @@ def test_mutate_by_hand():
 def test_tasks_without_answers_cannot_be_probed():
     with pytest.raises(ValueError, match="reference"):
         check_grader([Task(id="1", messages=({"role": "user", "content": "?"},))], build_grader("strict"))
+
+
+def test_the_answer_that_holds_a_grader_up_is_named():
+    def slow_on_brackets(task, rollout):
+        if "((" in rollout.text:
+            time.sleep(0.2)
+        return float(f"<answer>{task.reference}</answer>" in rollout.text)
+
+    found = check_grader(TASKS[:5], one(slow_on_brackets))
+    assert found.worst == "brackets that never close"
+    assert found.worst_seconds >= 0.2 > 10 * found.seconds
+    assert list(found.problems()) == []  # slow is not wrong
+
+
+def test_format_rate_by_hand():
+    texts = ("<answer>1</answer>", "1", "<answer>1", "x <answer></answer>")
+    groups = [Group(task=TASKS[0], rollouts=tuple(map(recorded, texts)))]
+    assert format_rate(groups) == 0.5

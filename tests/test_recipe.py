@@ -117,6 +117,13 @@ def test_another_algorithm_starts_from_its_own_defaults(write):
         ("", ["seed"], "an override is written key=value"),
         ("", ["do=evaluate"], "evaluation: say what to evaluate on"),
         ("[validation]\nsize=3", [], "validation.every: "),
+        ("[validation]\nevery=3\npatience=2", [], "validation.patience: the last model is then not the best"),
+        ("[validation]\nevery=3\nbest=true\npatience=-1", [], "validation.patience: how often"),
+        (
+            "[evaluation.test]\nbest=true",
+            [],
+            "evaluation.test: every, best and patience are for [validation]",
+        ),
         ("[model.lora]\nrnk=4", [], "there is no key 'rnk'; did you mean 'rank'?"),
         ("[evaluation.test]\nsise=4", [], "there is no key 'sise'; did you mean 'size'?"),
     ],

@@ -32,6 +32,7 @@ every = 2
 answer = "random"
 [stages.sft]
 algorithm = "sft"
+validation = {split = "train", max_tokens = 6, every = 3, best = true, metrics = ["mine.py:same"]}
 [stages.grpo]
 start = "sft"
 learner.minibatches = 2
@@ -45,6 +46,7 @@ do = "compare"
 def nurse(tmp_path: Path, tiny_model):
     rows = [{"prompt": f"say {n}", "reference": "a", "said": "aaaa"} for n in range(7)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "mine.py").write_text("def same(task, rollout):\n    return rollout.text == 'aaaa'\n")
     (tmp_path / "recipe.toml").write_text(RECIPE)
     settings = [
         f"model={tiny_model('qwen2')}",
@@ -90,4 +92,7 @@ def test_twenty_kills_change_nothing(nurse):
         weights = Path("checkpoints/step-28/model.safetensors")
         ours, theirs = load_file(broken / stage / weights), load_file(whole / stage / weights)
         assert all(ours[key].equal(theirs[key]) for key in theirs)
+    chosen = json.loads((whole / "sft" / "result.json").read_text())
+    assert [step for step, _ in chosen["validated"]] == [*range(0, 28, 3), 28]
+    assert len({accuracy for _, accuracy in chosen["validated"]}) > 1  # so that there was something to choose
     assert not list(broken.rglob(".unfinished*"))

@@ -13,27 +13,34 @@ from goalward.recipe import Stage
 from goalward.runs import checkpoint
 from goalward.runs.progress import Progress
 from goalward.runs.run import Run
+from goalward.runs.selection import best_step, worn_out
 from goalward.types import Group
 from goalward.wiring import Parts
 
-Validate = Callable[[int], dict[str, float]]
-"""The step just done -> accuracies to record."""
+Validate = Callable[[], dict[str, float]]
+"""Accuracies to record, the headline first."""
 
 
 def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validate) -> None:
     """Take a policy through its steps, from wherever `parts.learner` stands."""
     learner, algorithm = parts.learner, parts.algorithm
     run.rewind(learner.step)
+    if stage.validation and stage.validation.best and not parts.validated:
+        look(parts, validate)  # what is no better than the start is not worth keeping
+        save(stage, run, parts)
     for step in range(learner.step, parts.steps):
+        if enough(stage, parts):
+            break
         groups, spent = practise(stage, parts, step)  # act, get feedback
         examples = algorithm.credit(lessons(groups, algorithm))  # feedback -> credit
         metrics = summarise(groups) | spent | learner.update(examples, algorithm)  # credit -> weights
         last = step + 1 == parts.steps
         if stage.validation and (last or (step + 1) % stage.validation.every == 0):
-            metrics |= validate(step)
+            metrics |= look(parts, validate)
         metrics |= {"epoch": parts.experience.cursor / len(parts.experience), "peak_memory_gb": peak_memory()}
         run.record(step, metrics, groups)
-        if last or (step + 1) % stage.checkpoint.every == 0:
+        due = last or (step + 1) % stage.checkpoint.every == 0
+        if due or enough(stage, parts) or chosen(stage, parts) == learner.step:
             save(stage, run, parts)
         bar.step(
             step + 1,
@@ -41,6 +48,23 @@ def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validat
             accuracy=next((value for key, value in metrics.items() if key.startswith("accuracy/")), None),
             tokens_per_second=metrics.get("tokens_per_second/generate", metrics["tokens_per_second/train"]),
         )
+
+
+def look(parts: Parts, validate: Validate) -> dict[str, float]:
+    """Measure the policy as it is on validation questions, and remember it."""
+    accuracies = validate()
+    parts.validated.append((parts.learner.step, next(iter(accuracies.values()))))
+    return accuracies
+
+
+def enough(stage: Stage, parts: Parts) -> bool:
+    """Whether validation says that more steps are of no use."""
+    return stage.validation is not None and worn_out(parts.validated, stage.validation.patience)
+
+
+def chosen(stage: Stage, parts: Parts) -> int | None:
+    """The step of the best model by validation, where the recipe asks for that one and not for the last."""
+    return best_step(parts.validated) if stage.validation and stage.validation.best else None
 
 
 def lessons(groups: Sequence[Group], algorithm: Algorithm) -> list[Group]:
@@ -83,8 +107,19 @@ def practise(stage: Stage, parts: Parts, step: int) -> tuple[list[Group], dict[s
 
 def save(stage: Stage, run: Run, parts: Parts) -> None:
     """Write a checkpoint from which `wiring.build` goes on exactly here."""
-    state = {"learner": parts.learner.state(), "cursor": parts.experience.cursor}
-    checkpoint.save(run.directory, parts.learner.step, parts.policy.save, state, keep=stage.checkpoint.keep)
+    state = {
+        "learner": parts.learner.state(),
+        "cursor": parts.experience.cursor,
+        "validated": [list(each) for each in parts.validated],
+    }
+    checkpoint.save(
+        run.directory,
+        parts.learner.step,
+        parts.policy.save,
+        state,
+        keep=stage.checkpoint.keep,
+        spare=chosen(stage, parts),
+    )
 
 
 def peak_memory() -> float:

@@ -18,7 +18,7 @@ from goalward.experience.summary import summarise
 from goalward.loop import lessons, peak_memory, practise
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
-from goalward.probes import GraderCheck, check_grader
+from goalward.probes import GraderCheck, check_grader, format_rate
 from goalward.recipe import EvaluationSpec, Recipe, Stage, make_tasks
 from goalward.types import Example, Group, Rollout, Task
 from goalward.wiring import Parts, build, examine
@@ -94,7 +94,7 @@ def _stage(recipe: Recipe, stage: Stage) -> Preflight:
     return Preflight(
         stage=stage.name,
         grader=check,
-        attempts=summarise(groups),
+        attempts=summarise(groups) | {"format_rate": format_rate(groups)},
         scores=dict(sorted(Counter(round(score, 3) for score in judged).items())),
         useful_share=float(np.mean([parts.algorithm.useful(group) for group in groups])),
         steps=parts.steps,
@@ -169,7 +169,7 @@ def _lines(each: Preflight) -> list[Any]:
             shown.add_row(kind, str(probed.count), mean, f"{probed.as_high:.1%}", str(probed.errors))
         lines += [
             shown,
-            f"{1e3 * each.grader.seconds:.2f} ms an answer, {1e3 * each.grader.worst_seconds:.1f} ms the slowest",
+            f"{1e3 * each.grader.seconds:.2f} ms an answer, {1e3 * each.grader.worst_seconds:.1f} ms the slowest ({each.grader.worst})",
         ]
     if each.scores:
         most = max(each.scores.values())
@@ -177,7 +177,8 @@ def _lines(each: Preflight) -> list[Any]:
         told = each.attempts
         lines.append(
             f"attempts: reward {told.get('reward', 0):.3f}, {told['no_spread_share']:.0%} of the groups without spread, "
-            f"{told['truncated_share']:.0%} cut off, {told['completion_length']:.0f} tokens"
+            f"{told['truncated_share']:.0%} cut off, {told['format_rate']:.0%} with an answer tag, "
+            f"{told['completion_length']:.0f} tokens"
         )
     steps = f"{each.steps} steps, " if each.steps else ""
     minutes, seconds = divmod(round(each.seconds), 60)

@@ -9,12 +9,20 @@ from statistics import fmean
 
 import numpy as np
 
+from goalward.feedback.answers import tagged_answer
 from goalward.feedback.grade import recorded
 from goalward.feedback.grader import Grader
 from goalward.feedback.judge import judge_group
 from goalward.tasks.prompts import in_format
-from goalward.types import Group, Task
+from goalward.types import Feedback, Group, Task
 
+SLOW = {
+    "a tower of powers": "<answer>9^{9^{9^{9^9}}} + x!</answer>",
+    "brackets that never close": f"<answer>{'(' * 5_000}1</answer>",
+    "an endless number": f"<answer>{'7' * 20_000}</answer>",
+    "one word over and over": f"{'aaaa ' * 5_000}!",
+}
+"""Answers of the kinds that hold graders up; a model under training will find them. What they score does not matter."""
 RIGHT = "reference"
 TOLERATED = 0.05
 """The share of wrong answers that may score as high as right ones: some are right by accident."""
@@ -37,11 +45,12 @@ class Probed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraderCheck:
-    """A grader's behaviour on known answers; seconds are for one answer, and for the slowest one."""
+    """A grader's behaviour on known answers; seconds are for one answer, and for the slowest one, of the kind `worst`."""
 
     kinds: Mapping[str, Probed]
     seconds: float
     worst_seconds: float
+    worst: str
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the grader, a plain line each; nothing where it tells right from wrong."""
@@ -58,7 +67,7 @@ class GraderCheck:
 
 
 def check_grader(tasks: Sequence[Task], grader: Grader) -> GraderCheck:
-    """Grade the reference answers of `tasks`, and four kinds of wrong ones made from them.
+    """Grade the reference answers of `tasks`, and four kinds of wrong ones made from them; time it on those and on SLOW.
 
     Raises ValueError where no task has a reference.
     """
@@ -69,13 +78,16 @@ def check_grader(tasks: Sequence[Task], grader: Grader) -> GraderCheck:
     scores: dict[str, list[float]] = {}
     errors: dict[str, list[str]] = {}
     seconds: list[float] = []
+    slowest = (0.0, "")
     for index, task in enumerate(known):
         for kind, text in _answers(task, known[index + 1 :] + known[:index], write(task)):
-            start = time.perf_counter()
-            (feedback,) = judge_group(Group(task=task, rollouts=(recorded(text),)), grader)
-            seconds.append(time.perf_counter() - start)
+            feedback, took = _timed(task, text, grader)
+            seconds.append(took)
+            slowest = max(slowest, (took, kind))
             scores.setdefault(kind, []).append(np.nan if feedback.score is None else feedback.score)
             errors.setdefault(kind, []).extend([feedback.error] if feedback.error else [])
+    for kind, text in SLOW.items():
+        slowest = max(slowest, (_timed(known[0], text, grader)[1], kind))
     right = np.array(scores[RIGHT])
     return GraderCheck(
         kinds={
@@ -89,8 +101,20 @@ def check_grader(tasks: Sequence[Task], grader: Grader) -> GraderCheck:
             for kind, values in scores.items()
         },
         seconds=fmean(seconds),
-        worst_seconds=max(seconds),
+        worst_seconds=slowest[0],
+        worst=slowest[1],
     )
+
+
+def format_rate(groups: Sequence[Group]) -> float:
+    """The share of attempts that give their answer in the tag, whatever it is worth."""
+    return fmean(tagged_answer(r.text) is not None for group in groups for r in group.rollouts)
+
+
+def _timed(task: Task, text: str, grader: Grader) -> tuple[Feedback, float]:
+    start = time.perf_counter()
+    (feedback,) = judge_group(Group(task=task, rollouts=(recorded(text),)), grader)
+    return feedback, time.perf_counter() - start
 
 
 def mutate(reference: str) -> str:

@@ -63,7 +63,9 @@ class ExperienceSettings:
 class EvaluationSpec:
     """Questions, and how to ask them. The first of `metrics` is the headline; `size` takes the first ones.
 
-    every: only for `validation`: evaluate after so many training steps.
+    Only for `validation`: every: ask after so many training steps; best: the stage's model is the one that was best
+    here, the model it started from included, and not the last; patience: stop after so many times without a better
+    one; 0 never does.
     """
 
     task: Table | None = None
@@ -74,6 +76,8 @@ class EvaluationSpec:
     samples: int = 0
     temperature: float = 1.0
     every: int = 0
+    best: bool = False
+    patience: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +264,9 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
         "evaluation",
         "say what to evaluate on, for example [evaluation.test]",
     )
+    for name, spec in stage.evaluation.items():
+        misplaced = spec.every > 0 or spec.best or spec.patience > 0
+        yield misplaced, f"evaluation.{name}", "every, best and patience are for [validation]"
     if stage.do != "train":
         return
     if algorithm.source == "attempts":
@@ -292,8 +299,12 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     yield stage.learner.micro_batch_tokens < 1, "learner.micro_batch_tokens", "at least one token"
     yield stage.checkpoint.every < 1, "checkpoint.every", "at least one step"
     yield stage.checkpoint.keep < 1, "checkpoint.keep", "at least one"
-    often = stage.validation is None or stage.validation.every > 0
-    yield not often, "validation.every", "validate after how many steps? At least 1"
+    if stage.validation is not None:
+        validation = stage.validation
+        yield validation.every < 1, "validation.every", "validate after how many steps? At least 1"
+        yield validation.patience < 0, "validation.patience", "how often without a better one? At least 0"
+        hasty = validation.patience > 0 and not validation.best
+        yield hasty, "validation.patience", "the last model is then not the best; set validation.best = true"
 
 
 def _check_starts(stages: Sequence[Stage], path: Path) -> None:

@@ -14,14 +14,14 @@ from goalward.evaluation.compare import compare, table
 from goalward.evaluation.evaluation import Evaluation
 from goalward.evaluation.report import write_report
 from goalward.evaluation.saved import comparable, load_evaluations
-from goalward.loop import train
+from goalward.loop import chosen, train
 from goalward.models.load import ModelConfig, load_policy
 from goalward.models.policy import Policy
 from goalward.recipe import Recipe, Stage
 from goalward.runs import checkpoint
 from goalward.runs.progress import Bar, Progress
 from goalward.runs.run import Run, read_result
-from goalward.wiring import build, examine
+from goalward.wiring import Parts, build, examine
 
 
 def run_recipe(recipe: Recipe, console: Console) -> None:
@@ -94,13 +94,26 @@ def _run_stage(recipe: Recipe, stage: Stage, run: Run, console: Console) -> None
 
 
 def _train(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
+    parts = _practise(recipe, stage, run, console)
+    steps, best, validated = parts.learner.step, chosen(stage, parts), parts.validated
+    model = checkpoint.of_step(run.directory, steps if best is None else best)
+    policy = parts.policy if best in (None, steps) else None
+    del parts  # two models at once may be more than the device holds
+    policy = policy or load_policy(replace(stage.model, name=str(model)))
+    _examine_all(recipe, stage, run, policy, console, step=checkpoint.step_of(model))
+    result = {"model": str(model.relative_to(run.directory)), "steps": steps}
+    return result if best is None else result | {"best": best, "validated": validated}
+
+
+def _practise(recipe: Recipe, stage: Stage, run: Run, console: Console) -> Parts:
+    """Train to the end; the parts as they then are."""
     name = stage.name or recipe.name
     parts = build(stage, recipe.base, _start(recipe, stage), checkpoint.latest(run.directory))
     if recipe.single and parts.learner.step == 0:  # what the report calls before and after
-        _examine_all(recipe, stage, run, parts.policy, console, step=0)
+        _examine_all(recipe, stage, run, parts.policy, console, step=0, file="{}-step-0.json")
     with Progress(parts.steps, name) as bar:
 
-        def validate(step: int) -> dict[str, float]:
+        def validate() -> dict[str, float]:
             spec = stage.validation
             assert spec is not None
             found = examine(
@@ -109,10 +122,7 @@ def _train(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str
             return {f"accuracy/{metric}": i.mean for metric, i in found.summary.accuracy.items()}
 
         train(stage, run, parts, bar, validate)
-    _examine_all(recipe, stage, run, parts.policy, console, step=parts.learner.step)
-    model = checkpoint.latest(run.directory)
-    assert model is not None  # the last step saves one
-    return {"model": str(model.relative_to(run.directory)), "steps": parts.learner.step}
+    return parts
 
 
 def _evaluate(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
@@ -127,13 +137,20 @@ def _compare(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[s
     return {}
 
 
-def _examine_all(recipe: Recipe, stage: Stage, run: Run, policy: Policy, console: Console, step: int) -> None:
+def _examine_all(
+    recipe: Recipe,
+    stage: Stage,
+    run: Run,
+    policy: Policy,
+    console: Console,
+    *,
+    step: int,
+    file: str = "{}.json",
+) -> None:
     engine = NativeEngine(policy)
     name = stage.name or recipe.name
     for key, spec in stage.evaluation.items():
-        path = run.evaluations / (
-            f"{key}-step-0.json" if stage.do == "train" and step == 0 else f"{key}.json"
-        )
+        path = run.evaluations / file.format(key)
         if path.exists():
             continue
         asked = f"{name}, step {step}: {key}" if stage.do == "train" else f"{name}: {key}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from goalward.engines.engine import Engine
@@ -40,6 +40,8 @@ class Parts:
     steps: int
     draws: int
     """Tasks to draw in all; the last step takes what is left."""
+    validated: list[tuple[int, float]] = field(default_factory=list)
+    """(optimizer steps, accuracy by the headline metric) of each validation so far."""
 
 
 def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Parts:
@@ -67,8 +69,10 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
         temperature=stage.sampling.temperature if algorithm.source == "attempts" else 1.0,
         seed=stage.seed,
     )
+    validated: list[tuple[int, float]] = []
     if checkpoint:
         state = load_state(checkpoint)
+        validated = [(step, accuracy) for step, accuracy in state["validated"]]
         learner.restore(state["learner"])
         experience.cursor = state["cursor"]
     return Parts(
@@ -80,6 +84,7 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
         learner=learner,
         steps=steps,
         draws=draws,
+        validated=validated,
     )
 
 

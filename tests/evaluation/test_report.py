@@ -1,3 +1,4 @@
+import json
 import math
 from pathlib import Path
 
@@ -138,6 +139,35 @@ def test_report_of_one_stage_compares_before_and_after(make_evaluation, tmp_path
     assert "step 15" not in report
     assert "Fixed by step 30: question q1" in report
     assert (tmp_path / "quick" / "comparison.png").exists()
+
+
+def test_report_shows_some_of_what_changed_and_how_right_votes_are(make_evaluation, tmp_path):
+    train(tmp_path / "quick", 'name = "quick"\n')
+    for step, outcomes in ((0, "11000000"), (30, "00111111")):
+        make_evaluation("quick", outcomes, step=step, samples=("1100", "1111") * 4).save(
+            tmp_path / "quick" / "evaluations" / f"step-{step}.json"
+        )
+    report = write_report(tmp_path / "quick").read_text()
+    assert report.count("### Fixed by step 30") == 2  # of six
+    assert report.count("### Broken by step 30") == 2
+    assert "### How clear a vote, how right" in report
+    assert "| step 0 | 100 | 100 | 4 |" in report
+    assert "| step 0 | 50 | 50 | 4 |" in report  # a tie is decided by a coin
+
+
+def test_report_says_which_model_was_kept(make_evaluation, tmp_path):
+    train(tmp_path / "quick", 'name = "quick"\n')
+    result = {
+        "model": "checkpoints/step-8",
+        "steps": 16,
+        "best": 8,
+        "validated": [[0, 0.25], [8, 0.5], [16, 0.4]],
+    }
+    (tmp_path / "quick" / "result.json").write_text(json.dumps(result))
+    assert (
+        "Kept is the model after step 8, the best on validation: 50.0 %, against 25.0 % before training and "
+        "40.0 % in the end." in write_report(tmp_path / "quick").read_text()
+    )
 
 
 @pytest.mark.parametrize("evaluated", [False, True])

@@ -1,5 +1,5 @@
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 from math import comb
 
 import numpy as np
@@ -7,11 +7,13 @@ import pytest
 
 from goalward.evaluation.statistics import (
     bootstrap,
+    calibration,
     maj_at_k,
     majority,
     paired_difference,
     paired_exact,
     pass_at_k,
+    vote_share,
 )
 
 
@@ -105,6 +107,41 @@ def test_maj_at_k_by_hand():
         maj_at_k(answers, correct, 5)
 
 
+def test_vote_share_by_hand():
+    assert vote_share(["7", "8", "7", None]) == 0.5
+    assert vote_share([None, None]) == 0.0
+
+
+def test_calibration_by_hand():
+    # Two votes of four in ten, of which one is right; three of nine in ten, all right.
+    found = calibration([0.4, 0.4, 0.9, 0.9, 0.9], [1, 0, 1, 1, 1])
+    assert [(each.count, each.share, each.right) for each in found.bins] == [
+        (2, pytest.approx(0.4), 0.5),
+        (3, pytest.approx(0.9), 1.0),
+    ]
+    assert found.error.mean == pytest.approx((2 * 0.1 + 3 * 0.1) / 5)
+    assert found.error.low <= found.error.mean <= found.error.high
+    # 0 and 1 are in the first and the last bin, and a bin holds its upper edge.
+    assert [each.count for each in calibration([0.0, 0.1, 0.11, 1.0], [0, 0, 0, 1]).bins] == [2, 1, 1]
+
+
+def test_a_vote_as_clear_as_it_is_right_is_calibrated_and_a_sure_one_that_is_not_is_not():
+    generator = np.random.default_rng(5)
+    shares = generator.integers(1, 9, 4000) / 8
+    right = generator.random(4000) < shares
+    assert calibration(shares, right).error.high < 0.04
+    sure = calibration(np.ones(4000), right)
+    assert sure.error.mean == pytest.approx(1 - right.mean())
+    assert sure.error.low > 0.4
+
+
+def test_calibration_refuses_what_makes_no_sense():
+    with pytest.raises(ValueError, match="n >= 1"):
+        calibration([], [])
+    with pytest.raises(ValueError, match=r"\(2,\) and \(1,\)"):
+        calibration([0.5, 0.5], [1])
+
+
 def test_paired_exact_by_hand():
     a = np.array([0, 0, 0, 0, 0, 1, 1, 0], dtype=bool)
     b = np.array([1, 1, 1, 1, 1, 0, 1, 0], dtype=bool)
@@ -126,6 +163,30 @@ def test_paired_exact_at_the_size_of_gsm8k_and_beyond():
     assert paired_exact(np.zeros(6000, dtype=bool), np.ones(6000, dtype=bool)).p == 0.0  # 2 ** -5999
     with pytest.raises(ValueError, match="same questions"):
         paired_exact(a, many)
+
+
+def test_paired_exact_of_several_attempts_is_the_share_of_all_signs():
+    generator = np.random.default_rng(3)
+    for attempts in (1, 3):
+        first, second = generator.random((2, 9, attempts)) < np.array([0.4, 0.6])[:, None, None]
+        differences = second.sum(axis=1) - first.sum(axis=1)
+        sums = [
+            abs(sum(sign * d for sign, d in zip(signs, differences, strict=True)))
+            for signs in product((1, -1), repeat=9)
+        ]
+        expected = sum(each >= abs(differences.sum()) for each in sums) / 2**9
+        assert paired_exact(first, second).p == pytest.approx(expected, abs=1e-12)
+
+
+def test_attempts_at_one_question_are_one_observation_and_not_many():
+    # Three seeds that agree on every question say no more than one of them.
+    a = np.array([0, 0, 0, 0, 0, 1, 1, 0], dtype=bool)
+    b = np.array([1, 1, 1, 1, 1, 0, 1, 0], dtype=bool)
+    thrice = paired_exact(np.stack([a] * 3, axis=1), np.stack([b] * 3, axis=1))
+    assert (thrice.fixed, thrice.broken) == (15, 3)
+    assert thrice.p == paired_exact(a, b).p == 14 / 64
+    once, many = paired_difference(a, b), paired_difference(np.stack([a] * 3, 1), np.stack([b] * 3, 1))
+    assert once == many
 
 
 def test_paired_difference_is_second_minus_first_and_uses_the_pairing():

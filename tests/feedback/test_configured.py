@@ -140,8 +140,7 @@ def test_grading_a_file_names_the_line_of_the_missing_key(tmp_path: Path) -> Non
     grader = build_grader(write(tmp_path, check("eq", reference="{{ item.level }}"), "grader.json"))
     report = grade_file(answers, grader)
     assert (report.correct, report.errors) == (1, 1)
-    assert report.first_error is not None
-    assert report.first_error.startswith(f"{answers}, line 2: item.level: there is no key 'level'")
+    assert report.row_errors[2].startswith("item.level: there is no key 'level'")
 
 
 @pytest.mark.parametrize("metric", ["fuzzy_match", "bleu", "gleu", "meteor", "rouge_1", "rouge_2", "rouge_l"])

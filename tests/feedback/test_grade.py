@@ -25,7 +25,7 @@ def test_report(tmp_path: Path) -> None:
         {"response": "18", "reference": "18"},
     )
     report = grade_file(path, build_grader("essay"))
-    assert (report.count, report.correct, report.errors, report.first_error) == (4, 2, 0, None)
+    assert (report.count, report.correct, report.errors, report.row_errors) == (4, 2, 0, {})
     assert report.mean_score == (3 + 2 + 1 + 0) / 4
     assert report.parts == {"format": 0.5, "answer": 0.5}
     assert [row.correct for row in report.rows] == [True, True, False, False]
@@ -60,8 +60,17 @@ def test_errors_are_counted_apart_and_name_the_line(tmp_path: Path) -> None:
     )
     report = grade_file(path, build_grader("numeric"))
     assert (report.count, report.correct, report.errors, report.mean_score) == (3, 1, 1, 0.5)
-    assert report.first_error == f"{path}, line 2: the reference 'one' holds no number"
-    assert "1 could not be graded" in report.table()
+    assert report.row_errors == {2: "the reference 'one' holds no number"}
+    assert f"1 could not be graded:\n{path}, line 2: the reference 'one' holds no number" in report.table()
+    assert report.to_json()["row_errors"] == [{"line": 2, "error": "the reference 'one' holds no number"}]
+
+
+def test_all_errors_are_in_the_json_and_some_in_the_table(tmp_path: Path) -> None:
+    rows = [{"response": "1", "reference": "one" if n % 2 else "1"} for n in range(20)]
+    report = grade_file(write(tmp_path, *rows), build_grader("numeric"))
+    assert [row["line"] for row in report.to_json()["row_errors"]] == list(range(2, 21, 2))
+    assert report.table().count(", line ") == 5
+    assert "and 5 more" in report.table()
 
 
 def test_a_grader_that_always_raises_has_no_mean(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import hostile
 import pytest
 
-from goalward.feedback.inner import confine
+from goalward.feedback.inner import calls
 from goalward.feedback.sandbox import Check, Limits, Sandbox, probe
 from goalward.feedback.supervise import tree
 
@@ -22,8 +22,8 @@ SECRET = f"s3cret-{os.urandom(8).hex()}"
 SMALL = Limits(seconds=1, cpu_seconds=2, memory_mb=192, processes=12, files=100, files_mb=8, output_kb=64)
 COLUMN = {"x86_64": 0, "aarch64": 1}[os.uname().machine]
 NUMBERS = {
-    "SOCKETPAIR": confine._SOCKETPAIR,
-    "CLONE": confine._CLONE,
+    "SOCKETPAIR": calls._SOCKETPAIR,
+    "CLONE": calls._CLONE,
     "CAPSET": (126, 91),
     "CAPGET": (125, 90),
     "PIVOT_ROOT": (155, 41),
@@ -76,7 +76,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "ABSTRACT": name,
         "PROJECT": str(Path(__file__).parents[2]),
         "PACKAGES": sysconfig.get_path("purelib"),
-        "DENIED": str([n[COLUMN] for n in confine._DENIED.values() if n[COLUMN] is not None]),
+        "DENIED": str([n[COLUMN] for n in calls._DENIED.values() if n[COLUMN] is not None]),
         **{key: str(value[COLUMN]) for key, value in NUMBERS.items()},
     }
     del os.environ["GOALWARD_TEST_SECRET"]

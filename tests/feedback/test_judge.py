@@ -85,6 +85,26 @@ def test_error_share_and_its_limit() -> None:
         check_errors(good + bad, 0.2)
 
 
+def test_several_different_errors_are_told() -> None:
+    def raises_its_name(given: Group) -> Any:
+        raise ValueError(given.task.id[:1])
+
+    names = ("a1", "a2", "b1", "c1", "d1", "e1")
+    bad = [one for name in names for one in judge([group(name)], Says(raises_its_name))]
+    with pytest.raises(GoalwardError) as caught:
+        check_errors(bad, 0.2)
+    told = str(caught.value).splitlines()[1]
+    assert [f"at task {name}: ValueError: {name[0]} (" in told for name in names] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert told.endswith("and 2 other errors")
+
+
 def test_no_verdict_without_an_error_is_no_failure() -> None:
     groups = judge([group()], Says(lambda _: [None, 1.0]))
     assert groups[0].feedback[0] == Feedback(score=None)

@@ -61,6 +61,22 @@ def test_counts(name: str, correct: dict[str, int]) -> None:
         assert (grader, report.correct, report.count, report.errors) == (grader, wanted, 1319, 0)
 
 
+def test_numeric_and_math_differ_in_one_named_answer() -> None:
+    apart = {}
+    for name in ("base", "sft"):
+        path = shared(f"qwen_gsm8k_answers/{name}.jsonl")
+        numeric, math = (grade_file(path, build_grader(grader)).rows for grader in ("numeric", "math"))
+        texts = dict(read_jsonl(path))
+        apart |= {
+            (name, one.line): tagged_answer(texts[one.line]["response"])
+            for one, other in zip(numeric, math, strict=True)
+            if one.correct != other.correct
+        }
+    assert apart == {
+        ("sft", 336): "(8 * 30) + (1 * 70) = 240 + 70 = 310 ounces"
+    }  # math-verify cannot read it
+
+
 @pytest.mark.parametrize(
     ("name", "reasons"),
     [

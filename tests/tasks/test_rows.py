@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from goalward.errors import UsageError
+from goalward.feedback.build import build_grader
+from goalward.feedback.grade import recorded
 from goalward.tasks.rows import Rows
+from goalward.types import Group
 
 
 def write(folder: Path, *rows: Any, name: str = "rows.jsonl") -> str:
@@ -54,6 +57,57 @@ def test_other_columns_and_prompts(tmp_path: Path) -> None:
         4,
         {},
     )
+
+
+RFT = {
+    "messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "1+1?"}],
+    "reference_answer": {"value": 2, "unit": "apples"},
+    "level": 3,
+}
+"""A row as OpenAI's reinforcement fine-tuning takes it."""
+
+
+def test_rows_for_reinforcement_fine_tuning(tmp_path: Path) -> None:
+    source = write(tmp_path, RFT)
+    taskset = Rows(train=source, prompt_column="messages", reference_column="reference_answer")
+    (task,) = taskset.tasks("train")
+    assert task.messages == (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "1+1?"},
+    )
+    assert task.reference == '{"value": 2, "unit": "apples"}'
+    assert task.info == {"reference_answer": RFT["reference_answer"], "level": 3}
+    (without,) = Rows(train=source, prompt_column="messages", reference_column="").tasks("train")
+    assert without.reference is None
+    assert without.info == task.info
+
+
+def test_their_keys_are_reachable_by_a_grader_file(tmp_path: Path) -> None:
+    grader = tmp_path / "grader.json"
+    check = {
+        "type": "string_check",
+        "operation": "eq",
+        "input": "{{ sample.output_text }}",
+        "reference": "{{ item.reference_answer.value }} {{item.reference_answer.unit}}, {{ item.level }}",
+    }
+    grader.write_text(json.dumps(check))
+    (task,) = Rows(
+        train=write(tmp_path, RFT), prompt_column="messages", reference_column="reference_answer"
+    ).tasks("train")
+    attempts = Group(task=task, rollouts=(recorded("2 apples, 3"), recorded("2 apples")))
+    assert [each.score for each in build_grader(str(grader)).grade(attempts)] == [1.0, 0.0]
+
+
+def test_validation_is_a_file_or_the_end_of_the_training_rows(tmp_path: Path) -> None:
+    source = write(tmp_path, *({"prompt": str(n), "reference": n} for n in range(5)))
+    other = write(tmp_path, {"prompt": "v", "reference": 9}, name="validation.jsonl")
+    (task,) = Rows(train=source, validation=other).tasks("validation")
+    assert (task.id, task.question) == ("validation/0", "v")
+    held_out = Rows(train=source, validation=2)
+    assert [task.id for task in held_out.tasks("train")] == ["train/0", "train/1", "train/2"]
+    assert [task.id for task in held_out.tasks("validation")] == ["train/3", "train/4"]
+    with pytest.raises(UsageError, match=r"validation = 5 leaves no training rows: .*rows\.jsonl has 5"):
+        Rows(train=source, validation=5).tasks("train")
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -116,7 +170,7 @@ def test_hub_names(monkeypatch: pytest.MonkeyPatch, source: str, asked: tuple[st
             {"prompt": [{"role": "assistant", "content": "a"}], "reference": "1"},
             "the messages in 'prompt' should end with the user's turn",
         ),
-        ({"prompt": "1", "reference": ["1"]}, "'reference' should be text or a number, found list"),
+        ({"prompt": "1", "reference": True}, "'reference' should be text, a number or JSON, found bool"),
         ("text", "expected a JSON object, found str"),
     ],
 )
@@ -154,8 +208,14 @@ def test_knobs_that_contradict_each_other(tmp_path: Path) -> None:
         Rows(train="x.jsonl", prompt="essay", system="s")
     with pytest.raises(UsageError, match="there is no 'test' split"):
         Rows(train="x.jsonl").tasks("test")
-    with pytest.raises(UsageError, match="there is no split 'validation'"):
+    with pytest.raises(UsageError, match="there is no split 'valdation'"):
+        Rows(train="x.jsonl").tasks("valdation")
+    with pytest.raises(UsageError, match="there is no 'validation' split; name a file"):
         Rows(train="x.jsonl").tasks("validation")
+    with pytest.raises(UsageError, match="taken from `train`, which is missing"):
+        Rows(test="x.jsonl", validation=3)
+    with pytest.raises(UsageError, match="validation = -3"):
+        Rows(train="x.jsonl", validation=-3)
     turns = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
     source = write(tmp_path, {"prompt": turns, "reference": "1"})
     with pytest.raises(UsageError, match="line 1: the messages have a system message already"):

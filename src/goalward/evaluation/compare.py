@@ -1,6 +1,6 @@
 """Put models side by side on the same questions: accuracy with intervals, and who fixed what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from goalward.errors import GoalwardError, UsageError
 from goalward.evaluation.evaluation import Evaluation
 from goalward.evaluation.saved import comparable, load_evaluations
-from goalward.evaluation.statistics import Interval, paired_difference, paired_exact
+from goalward.evaluation.statistics import Calibration, Interval, paired_difference, paired_exact
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group as Lines
 
 __all__ = [
     "Comparison",
@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+EQUIVALENCE = ("numeric", "math")
+"""Metrics that look at what an answer says and not at how it is written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One model's numbers; see `evaluation.Summary` for what each is."""
@@ -36,9 +40,34 @@ class Row:
     accuracy: Mapping[str, Interval]
     pass_at: Mapping[int, Interval]
     maj_at: Mapping[int, Interval]
+    calibration: Calibration | None
     truncated: float
     tokens: float
     no_verdict: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """Where a difference in the headline metric comes from; the two parts add up to it.
+
+    reasoning: the difference in `metric`, one of EQUIVALENCE: right answers, however written. format: the rest, which is
+    answers that are right by `metric` alone and no longer, or newly, are written as the headline metric wants them.
+    misread: how many such answers the first and the second model gave.
+    """
+
+    metric: str
+    reasoning: Interval
+    format: Interval
+    misread: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """Two models by their sampled attempts: the difference in pass@1, and the exact test, both by question."""
+
+    attempts: int
+    difference: Interval
+    p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +75,8 @@ class Pair:
     """Two models on the same questions, by the headline metric: how much better is the second?
 
     difference: of the accuracies, second minus first, with its 95 % interval; fixed: questions only
-    the second got right; broken: only the first; p: McNemar's exact test, two-sided.
+    the second got right; broken: only the first; p: McNemar's exact test, two-sided; gain: None where the headline is
+    itself a metric of what is said, or no such metric was asked for; sampled: None where there are no samples.
     """
 
     first: str
@@ -55,6 +85,8 @@ class Pair:
     fixed: int
     broken: int
     p: float
+    gain: Gain | None
+    sampled: Sampled | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +164,7 @@ def _row(evaluation: Evaluation) -> Row:
         accuracy=summary.accuracy,
         pass_at=summary.pass_at,
         maj_at=summary.maj_at,
+        calibration=summary.calibration,
         truncated=summary.truncated,
         tokens=summary.tokens,
         no_verdict=sum(summary.no_verdict.values()),
@@ -148,7 +181,33 @@ def _pair(first: Evaluation, second: Evaluation) -> Pair:
         fixed=test.fixed,
         broken=test.broken,
         p=test.p,
+        gain=_gain(first, second),
+        sampled=_sampled(first, second),
     )
+
+
+def _gain(first: Evaluation, second: Evaluation) -> Gain | None:
+    headline, shared = first.headline, set(first.metrics) & set(second.metrics)
+    metric = next((metric for metric in EQUIVALENCE if metric in shared), None)
+    if metric is None or headline in EQUIVALENCE:
+        return None
+    before, after = (
+        (each.correct(metric).astype(int), each.correct(headline).astype(int)) for each in (first, second)
+    )
+    return Gain(
+        metric=metric,
+        reasoning=paired_difference(before[0], after[0]),
+        format=paired_difference(before[1] - before[0], after[1] - after[0]),
+        misread=(int((before[0] > before[1]).sum()), int((after[0] > after[1]).sum())),
+    )
+
+
+def _sampled(first: Evaluation, second: Evaluation) -> Sampled | None:
+    attempts = first.settings.samples
+    if not attempts or attempts != second.settings.samples:
+        return None
+    a, b = first.sampled_correct(first.headline), second.sampled_correct(second.headline)
+    return Sampled(attempts=attempts, difference=paired_difference(a, b), p=paired_exact(a, b).p)
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
@@ -156,14 +215,16 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return asdict(comparison)
 
 
-_DETAILS = ("pass@1", "tokens", "cut off", "fixed", "broken")
+_DETAILS = ("pass@1", "vote error", "tokens", "cut off", "fixed", "broken")
 """What a table of many models leaves out."""
 
 
-def table(comparison: Comparison) -> "Table":
+def table(comparison: Comparison) -> "Lines":
     """For a terminal of 80 characters: a column a model, or a row where there are more than four."""
     from rich.box import SIMPLE_HEAD
+    from rich.console import Group as Lines
     from rich.table import Table
+    from rich.text import Text
 
     header, rows = _cells(comparison)
     shown = Table(
@@ -196,7 +257,7 @@ def table(comparison: Comparison) -> "Table":
         shown.add_column(column, justify="right" if number else "left", no_wrap=len(rows) > 4)
     for line in lines:
         shown.add_row(*line)
-    return shown
+    return Lines(shown, *map(Text, notes(comparison)))
 
 
 def markdown(comparison: Comparison) -> str:
@@ -204,7 +265,34 @@ def markdown(comparison: Comparison) -> str:
     header, rows = _cells(comparison)
     lines = [header, ["---" if column == "model" else "---:" for column in header], *rows]
     body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"**{_title(comparison)}**\n\n{body}\n\n{_caption(comparison)}\n"
+    below = "".join(f"\n- {line}" for line in notes(comparison))
+    return f"**{_title(comparison)}**\n\n{body}\n\n{_caption(comparison)}\n{below}\n"
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What stands below a table: where each gain comes from, and what the samples say; a plain line each."""
+    return [
+        line
+        for pair in comparison.against_first()
+        if pair is not None
+        for line in _about(pair, comparison.headline)
+    ]
+
+
+def _about(pair: Pair, headline: str) -> Iterator[str]:
+    if pair.gain is not None:
+        gain = pair.gain
+        yield (
+            f"{pair.second}: {_points(pair.difference)} by {headline} = {_points(gain.reasoning)} reasoning "
+            f"(by {gain.metric}) {_points(gain.format)} format; right but written otherwise: "
+            f"{gain.misread[0]} before, {gain.misread[1]} after."
+        )
+    if pair.sampled is not None:
+        sampled = pair.sampled
+        yield (
+            f"{pair.second}, {sampled.attempts} samples a question: {_points(sampled.difference)} in pass@1, "
+            f"p {_chance(sampled.p)} (exact, by question)."
+        )
 
 
 def _title(comparison: Comparison) -> str:
@@ -230,13 +318,14 @@ def _cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     passes = sorted({min(passes), max(passes)}) if passes else []
     votes = [max(votes)] if votes else []
     paired, silent = len(rows) > 1, any(row.no_verdict for row in rows)
+    generated = any(row.tokens for row in rows)  # not where answers were recorded
     header = [
         "model",
         *comparison.metrics,
         *(f"pass@{k}" for k in passes),
         *(f"maj@{k}" for k in votes),
-        "tokens",
-        "cut off",
+        *(["vote error"] if votes else []),
+        *(["tokens", "cut off"] if generated else []),
         *(["no verdict"] if silent else []),
         *(["points", "fixed", "broken", "p"] if paired else []),
     ]
@@ -247,8 +336,8 @@ def _cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
             *(_mean(row.accuracy.get(metric)) for metric in comparison.metrics[1:]),
             *(_mean(row.pass_at.get(k)) for k in passes),
             *(_mean(row.maj_at.get(k)) for k in votes),
-            f"{row.tokens:.0f}",
-            f"{100 * row.truncated:.1f}",
+            *([_mean(row.calibration.error if row.calibration else None)] if votes else []),
+            *([f"{row.tokens:.0f}", f"{100 * row.truncated:.1f}"] if generated else []),
             *([str(row.no_verdict)] if silent else []),
             *(_pair_cells(pair) if paired else []),
         ]
@@ -260,9 +349,15 @@ def _cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 def _pair_cells(pair: Pair | None) -> list[str]:
     if pair is None:
         return ["–"] * 4
-    gain = pair.difference
-    points = f"{100 * gain.mean:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
-    return [points, str(pair.fixed), str(pair.broken), "< .001" if pair.p < 0.001 else f"{pair.p:.3f}"]
+    return [_points(pair.difference), str(pair.fixed), str(pair.broken), _chance(pair.p)]
+
+
+def _points(gain: Interval) -> str:
+    return f"{100 * gain.mean:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+
+
+def _chance(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}"
 
 
 def _interval(value: Interval) -> str:

@@ -72,7 +72,7 @@ def evaluate(
         chunk = tasks[start : start + QUESTIONS_AT_ONCE]
         prompts = [chat_prompt(each.messages) for each in chunk]
         greedy, samples = zip(*_ask(chunk, prompts, engine, settings), strict=True)
-        first, others = (_judge(chunk, rollouts, metrics, answer) for rollouts in (greedy, samples))
+        first, others = (judged_attempts(chunk, rollouts, metrics, answer) for rollouts in (greedy, samples))
         records += [
             Record(
                 id=each.id,
@@ -124,13 +124,16 @@ def _ask(
     return zip(greedy, sampled, strict=True)
 
 
-def _judge(
+def judged_attempts(
     tasks: Sequence[Task],
     rollouts: Sequence[tuple[Rollout, ...]],
     metrics: Mapping[str, Grader],
     answer: Callable[[str], str | None],
 ) -> Iterator[list[Attempt]]:
-    """For each task its attempts, judged by every metric; all tasks at once, for graders that gain by it."""
+    """For each task its attempts, judged by every metric; all tasks at once, for graders that gain by it.
+
+    rollouts: those of each task, perhaps none; answer: as in `evaluate`.
+    """
     groups = [Group(task=task, rollouts=own) for task, own in zip(tasks, rollouts, strict=True) if own]
     verdicts = {metric: iter(judge_all(groups, grader)) for metric, grader in metrics.items()}
     for own in rollouts:

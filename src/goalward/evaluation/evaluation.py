@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalward.errors import GoalwardError, UsageError
-from goalward.evaluation.statistics import Interval, bootstrap, maj_at_k, pass_at_k
+from goalward.evaluation.statistics import (
+    Calibration,
+    Interval,
+    bootstrap,
+    calibration,
+    maj_at_k,
+    pass_at_k,
+    vote_share,
+)
 from goalward.runs.files import write_json
 from goalward.types import BoolArray, Stop
 
@@ -72,7 +80,8 @@ class Summary:
     """The numbers. Shares and accuracies are between 0 and 1, each with its 95 % interval over questions.
 
     accuracy: by metric, the share of greedy answers that are correct; score: by metric, their mean
-    score over those with a verdict (None where none has one), which partial credit sets apart from it; pass_at, maj_at: by the headline metric, over the sampled attempts;
+    score over those with a verdict (None where none has one), which partial credit sets apart from it; pass_at, maj_at:
+    by the headline metric, over the sampled attempts; calibration: of the vote of all of them, None with less than two;
     truncated: the share of greedy answers cut at `max_tokens`; tokens: their mean length;
     no_verdict: by metric, how many attempts (greedy and sampled) its grader could not judge.
     """
@@ -82,6 +91,7 @@ class Summary:
     score: Mapping[str, float | None]
     pass_at: Mapping[int, Interval]
     maj_at: Mapping[int, Interval]
+    calibration: Calibration | None
     truncated: float
     tokens: float
     no_verdict: Mapping[str, int]
@@ -112,6 +122,12 @@ class Evaluation:
         """[questions]: is the greedy answer right?"""
         return np.array([record.greedy.correct[metric] for record in self.records], dtype=np.bool_)
 
+    def sampled_correct(self, metric: str) -> BoolArray:
+        """[questions, samples]: is the sampled answer right?"""
+        return np.array(
+            [[sample.correct[metric] for sample in record.samples] for record in self.records], dtype=np.bool_
+        )
+
     @cached_property
     def summary(self) -> Summary:
         """The numbers that follow from the records."""
@@ -124,6 +140,7 @@ class Evaluation:
             score={metric: _mean([attempt.scores[metric] for attempt in greedy]) for metric in self.metrics},
             pass_at={k: bootstrap(self._pass_at(k)) for k in powers},
             maj_at={k: bootstrap(self._maj_at(k)) for k in powers if k > 1},
+            calibration=self._calibration() if self.settings.samples > 1 else None,
             truncated=float(np.mean([attempt.stop == "length" for attempt in greedy])),
             tokens=float(np.mean([attempt.tokens for attempt in greedy])),
             no_verdict={
@@ -144,6 +161,10 @@ class Evaluation:
             )
             for record in self.records
         ]
+
+    def _calibration(self) -> Calibration:
+        shares = [vote_share([sample.answer for sample in record.samples]) for record in self.records]
+        return calibration(shares, self._maj_at(self.settings.samples))
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON values; the summary is there for other readers, and comes from the records."""

@@ -11,7 +11,7 @@ from goalward.evaluation.evaluation import Attempt, Evaluation, Record
 from goalward.evaluation.plots import bar_chart, curves
 from goalward.evaluation.saved import comparable, evaluations_of, stages
 from goalward.runs.files import read_jsonl, write_atomic, write_json
-from goalward.runs.run import read_metrics
+from goalward.runs.run import read_metrics, read_result
 
 GLOSSARY: Mapping[str, str] = {
     "reward": "mean score of the attempts; `reward/<part>` are its parts.",
@@ -30,8 +30,14 @@ GLOSSARY: Mapping[str, str] = {
     "accuracy": "share of greedy answers with full marks. An answer without a verdict counts as not correct.",
     "pass@k": "chance that at least one of k sampled attempts is right (unbiased, Chen et al. 2021).",
     "maj@k": "how often the most frequent answer of k sampled attempts is right; ties share the credit.",
+    "vote error": "mean distance, in points, of a vote's clearness from how often so clear a vote is right (expected "
+    "calibration error); chance alone gives a few.",
     "p": "McNemar's exact test: how likely so uneven a split of fixed and broken questions is by chance.",
 }
+
+
+SAMPLES = 2
+"""Questions that are shown of those that were fixed, and of those that were broken."""
 
 
 def write_report(directory: Path) -> Path:
@@ -51,7 +57,7 @@ def write_report(directory: Path) -> Path:
     for evaluations in groups:
         names.append(_file_name(evaluations[0].task, names))
         sections.append(_results(directory, names[-1], evaluations))
-    words: set[str] = {"accuracy", "pass@k", "maj@k", "p"} if groups else set()
+    words: set[str] = {"accuracy", "pass@k", "maj@k", "vote error", "p"} if groups else set()
     for name, stage in begun:
         metrics = read_metrics(stage / "metrics.jsonl")
         words |= {key.partition("/")[0] for row in metrics for key in row}
@@ -70,7 +76,7 @@ def _to_compare(begun: Sequence[tuple[str, Path]]) -> Iterator[Evaluation]:
     """The last evaluation on each task of every stage; of a single stage the first one too."""
     for name, stage in begun:
         for each in comparable(evaluations_of(stage)):
-            if len(begun) == 1 and len(each) > 1:
+            if len(begun) == 1 and each[0].step != each[-1].step:
                 yield replace(each[0], name=f"step {each[0].step}")
                 yield replace(each[-1], name=f"step {each[-1].step}")
             else:
@@ -79,7 +85,7 @@ def _to_compare(begun: Sequence[tuple[str, Path]]) -> Iterator[Evaluation]:
 
 def _results(directory: Path, name: str, evaluations: Sequence[Evaluation]) -> str:
     comparison = compare(evaluations)
-    text = f"## {_heading(comparison)}\n\n{markdown(comparison)}"
+    text = f"## {_heading(comparison)}\n\n{markdown(comparison)}\n{_votes(comparison)}"
     if len(evaluations) == 1:
         return text
     write_json(directory / f"{name}.json", to_json(comparison))
@@ -91,20 +97,31 @@ def _heading(comparison: Comparison) -> str:
     return f"Results: {comparison.task}" if comparison.task else "Results"
 
 
+def _votes(comparison: Comparison) -> str:
+    """How often a vote is right, by how clear it is; nothing where nobody voted."""
+    lines = [
+        f"| {row.name} | {100 * each.share:.0f} | {100 * each.right:.0f} | {each.count:,} |"
+        for row in comparison.rows
+        if row.calibration is not None
+        for each in row.calibration.bins
+    ]
+    if not lines:
+        return ""
+    header = ["| model | share of the samples that agree, % | right, % | questions |", "|---|---:|---:|---:|"]
+    return "### How clear a vote, how right\n\n" + "\n".join([*header, *lines]) + "\n"
+
+
 def _changes(first: Evaluation, last: Evaluation) -> str:
-    """A question that only the last model got right, and one that only the first did."""
-    metric = first.headline
-    pairs = list(zip(first.records, last.records, strict=True))
-    fixed = next(
-        ((a, b) for a, b in pairs if b.greedy.correct[metric] and not a.greedy.correct[metric]), None
-    )
-    broken = next(
-        ((a, b) for a, b in pairs if a.greedy.correct[metric] and not b.greedy.correct[metric]), None
-    )
+    """Some questions that only the last model got right, and some that only the first did."""
+    fixed, broken = list[tuple[Record, Record]](), list[tuple[Record, Record]]()
+    for pair in zip(first.records, last.records, strict=True):
+        before, after = (record.greedy.correct[first.headline] for record in pair)
+        if before != after:
+            (fixed if after else broken).append(pair)
     return "\n".join(
         _change(kind, first.name, last.name, pair)
-        for kind, pair in (("Fixed", fixed), ("Broken", broken))
-        if pair is not None
+        for kind, pairs in (("Fixed", fixed), ("Broken", broken))
+        for pair in pairs[:SAMPLES]
     )
 
 
@@ -123,7 +140,7 @@ def _training(
 ) -> Iterator[str]:
     if not metrics:
         return
-    yield f"## Training: {name}\n\n{len(metrics)} steps.\n"
+    yield f"## Training: {name}\n\n{len(metrics)} steps. {_kept(stage)}\n"
     picture = stage / "curves.png"
     if curves(metrics, picture, title=name):
         yield f"![training curves of {name}]({picture.relative_to(directory)})\n"
@@ -131,6 +148,19 @@ def _training(
     if attempts:
         yield _attempt("The best attempt of the last step", max(attempts, key=lambda row: row["score"]))
         yield _attempt("The worst", min(attempts, key=lambda row: row["score"]))
+
+
+def _kept(stage: Path) -> str:
+    """Which model was kept, where validation chose it."""
+    result = read_result(stage) or {}
+    if "best" not in result:
+        return ""
+    accuracy = {step: f"{100 * value:.1f} %" for step, value in result["validated"]}
+    best = result["best"]
+    return (
+        f"Kept is the model after step {best}, the best on validation: {accuracy[best]}, against "
+        f"{accuracy[0]} before training and {accuracy[result['steps']]} in the end."
+    )
 
 
 def _last_attempts(path: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from goalward.errors import UsageError
 from goalward.evaluation.evaluation import Evaluation
+from goalward.evaluation.recorded import evaluate_recorded
 
 
 def stages(directory: Path) -> list[tuple[str, Path]]:
@@ -44,6 +45,8 @@ def evaluations_of(stage: Path) -> list[Evaluation]:
 def load_evaluations(paths: Sequence[Path]) -> list[Evaluation]:
     """The evaluations in files, and the last one on each task of every stage of runs' directories.
 
+    A file of recorded answers (.jsonl) is graded and counts as an evaluation.
+
     One that comes from a run is named after its stage ("base", "sft", "grpo"), or after the run
     where that has one stage. Where names meet, the run's name comes before them.
 
@@ -71,7 +74,7 @@ def comparable(evaluations: Iterable[Evaluation]) -> list[list[Evaluation]]:
 
 def _load(path: Path) -> list[Evaluation]:
     if path.is_file():
-        return [Evaluation.load(path)]
+        return [evaluate_recorded(path) if path.suffix == ".jsonl" else Evaluation.load(path)]
     if not path.is_dir():
         raise UsageError(f"{path}: no such run or evaluation")
     last = [

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from goalward.types import BoolArray
-
 _DRAWS_AT_ONCE = 4_000_000
 """Bounds the bootstrap's memory (32 MB of counts), however many questions there are."""
 
@@ -20,6 +18,27 @@ class Interval:
     low: float
     mean: float
     high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Questions whose vote was about equally clear: how clear on average, and the share that it got right."""
+
+    count: int
+    share: float
+    right: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Does the share of equal answers say how likely they are right?
+
+    error: the mean distance of share and right answers over the bins, by their counts (expected calibration error).
+    Chance alone makes it greater than 0, the more so the fewer the questions.
+    """
+
+    error: Interval
+    bins: tuple[Bin, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +143,47 @@ def maj_at_k(answers: Sequence[str | None], correct: Sequence[bool], k: int) -> 
     )
 
 
+def vote_share(answers: Sequence[str | None]) -> float:
+    """The share of all attempts that gave the answer given most often; no answer votes for none."""
+    votes = Counter(answer for answer in answers if answer is not None)
+    return max(votes.values(), default=0) / len(answers)
+
+
+def calibration(shares: ArrayLike, right: ArrayLike, *, bins: int = 10, seed: int = 0) -> Calibration:
+    """Hold `shares` against `right`, both [questions]: how clear each vote was, and how right (0 to 1).
+
+    `bins` of equal width, each with its upper edge, as Guo et al., "On Calibration of Modern Neural Networks", 2017;
+    those without questions are left out. The error's interval comes from 1,000 draws of questions.
+
+    Raises:
+        ValueError: there are no questions, or the shapes differ.
+    """
+    clear, hit = np.asarray(shares, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if clear.ndim != 1 or clear.shape != hit.shape or not clear.size:
+        raise ValueError(f"expected two rows of n >= 1 values, found shapes {clear.shape} and {hit.shape}")
+    which = np.clip(np.ceil(clear * bins).astype(int) - 1, 0, bins - 1)
+
+    def error(chosen: NDArray[np.int64]) -> float:
+        apart = np.bincount(which[chosen], (clear - hit)[chosen], minlength=bins)
+        return float(np.abs(apart).sum() / chosen.size)
+
+    everyone = np.arange(clear.size)
+    generator = np.random.default_rng(seed)
+    drawn = [error(generator.choice(everyone, everyone.size)) for _ in range(1000)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Calibration(
+        error=Interval(low=float(low), mean=error(everyone), high=float(high)),
+        bins=tuple(
+            Bin(
+                count=int((which == each).sum()),
+                share=float(clear[which == each].mean()),
+                right=float(hit[which == each].mean()),
+            )
+            for each in np.unique(which)
+        ),
+    )
+
+
 def _vote(answers: Sequence[str | None], correct: Sequence[bool]) -> float:
     winners = set(modes(answers))
     # Tied winners have equally many voters, so the mean over all their voters is the coin's mean.
@@ -131,32 +191,47 @@ def _vote(answers: Sequence[str | None], correct: Sequence[bool]) -> float:
     return float(np.mean(earned)) if earned else 0.0
 
 
-def paired_exact(first: BoolArray, second: BoolArray) -> PairedTest:
-    """Is `second` better or worse than `first` on the same questions, both [n] of right or wrong?
+def paired_exact(first: ArrayLike, second: ArrayLike) -> PairedTest:
+    """Is `second` better or worse than `first` on the same questions?
 
-    Only questions where the two differ tell anything; if both were equally good, each of them would
-    fall either way like a fair coin. Exact in integers, at any n.
+    first, second: [n] of right or wrong; or [n, k] where each question was attempted k times (samples, seeds). Attempts
+    at one question resemble each other, so the question is the unit: if both models were equally good, its difference
+    (right attempts of the second minus those of the first) would be as likely with the other sign. p is the share of
+    all 2**n choices of signs whose sum is at least as far from 0 as the one found. Exact in integers, at any n; with
+    one attempt this is McNemar's test, and `fixed` and `broken` count questions; else they count attempts, net of
+    those at the same question.
 
     Raises:
         ValueError: the shapes differ.
 
-    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
+    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947; Fisher, "The Design
+    of Experiments", 1935, section 21.
     """
-    if first.shape != second.shape:
-        raise ValueError(f"expected the same questions twice, found shapes {first.shape} and {second.shape}")
-    fixed = int(np.sum(~first & second))
-    broken = int(np.sum(first & ~second))
-    coins = fixed + broken
-    ways, at_most = 1, 0  # C(coins, i), and its sum over i <= min(fixed, broken)
-    for i in range(min(fixed, broken) + 1):
-        at_most += ways
-        ways = ways * (coins - i) // (i + 1)
-    return PairedTest(fixed=fixed, broken=broken, p=min(1.0, 2 * at_most / 2**coins))
+    a, b = _same_questions(first, second)
+    differences = [int(d) for d in (b.sum(axis=1) - a.sum(axis=1)) if d]
+    fixed, broken = sum(d for d in differences if d > 0), sum(-d for d in differences if d < 0)
+    # prod (1 + x**|d|), whose coefficient of x**t says how many choices put t on the one side, as one integer at
+    # x = 2**width: a coefficient, and the sum of all, is at most 2**n and fits into a place. Sides are symmetric, hence the 2.
+    width, ways = len(differences) + 2, 1
+    for d in differences:
+        ways += ways << (width * abs(d))
+    tail = ways & ((1 << (width * (min(fixed, broken) + 1))) - 1)
+    extreme = tail % ((1 << width) - 1)  # the sum of the places, as a number's digits are summed by mod 9
+    return PairedTest(fixed=fixed, broken=broken, p=min(1.0, 2 * extreme / 2 ** len(differences)))
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Interval:
-    """How much higher the mean of `second` is than that of `first`, over the same questions ([n] each)."""
+    """How much higher the mean of `second` is than that of `first`, over the same questions.
+
+    [n], or [n, k] for k attempts at each; the interval is over questions, as `bootstrap`'s.
+    """
+    a, b = _same_questions(first, second)
+    return bootstrap((b - a).mean(axis=1), seed=seed)
+
+
+def _same_questions(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both as [n, k]."""
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.shape != b.shape:
+    if a.shape != b.shape or a.ndim not in (1, 2):
         raise ValueError(f"expected the same questions twice, found shapes {a.shape} and {b.shape}")
-    return bootstrap(b - a, seed=seed)
+    return a.reshape(len(a), -1), b.reshape(len(b), -1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from goalward.runs.files import read_jsonl
 from goalward.types import Feedback, Group, Message, Rollout, Task
 
 RESPONSE = ("response", "completion", "output", "text")
-REFERENCE = ("reference", "answer", "ground_truth", "solution")
+REFERENCE = ("reference", "reference_answer", "answer", "ground_truth", "solution")
 QUESTION = ("question", "prompt")
+SHOWN = 5
+"""Rows with an error that are shown to people."""
 
 
 def is_correct(feedback: Feedback) -> bool:
@@ -42,8 +45,7 @@ class GradeReport:
     """What a file of recorded answers is worth.
 
     `correct` of `count` rows are right (see `is_correct`). `mean_score` and `parts` (means by name) are over the
-    rows that have a verdict; None where none has. `errors` rows could not be graded; `first_error` names the
-    file and the line.
+    rows that have a verdict; None where none has. `errors` rows could not be graded; `row_errors` says why, by line.
     """
 
     file: str
@@ -51,8 +53,6 @@ class GradeReport:
     correct: int
     mean_score: float | None
     parts: Mapping[str, float]
-    errors: int
-    first_error: str | None
     rows: tuple[GradedRow, ...] = field(repr=False)
 
     @property
@@ -60,10 +60,21 @@ class GradeReport:
         """The share of all rows that is right; rows without a verdict count as not right."""
         return self.correct / self.count
 
+    @property
+    def row_errors(self) -> dict[int, str]:
+        """Why a row could not be graded, by its line."""
+        return {row.line: error for row in self.rows if (error := row.feedback.error) is not None}
+
+    @property
+    def errors(self) -> int:
+        """How many rows could not be graded."""
+        return len(self.row_errors)
+
     def to_json(self) -> dict[str, Any]:
-        """The report without its rows, ready for JSON."""
-        names = ("file", "count", "correct", "accuracy", "mean_score", "parts", "errors", "first_error")
-        return {name: getattr(self, name) for name in names}
+        """The report, ready for JSON: of its rows those that could not be graded."""
+        names = ("file", "count", "correct", "accuracy", "mean_score", "parts", "errors")
+        row_errors = [{"line": line, "error": error} for line, error in self.row_errors.items()]
+        return {**{name: getattr(self, name) for name in names}, "row_errors": row_errors}
 
     def table(self) -> str:
         """The report as lines for people."""
@@ -72,7 +83,10 @@ class GradeReport:
             parts = ", ".join(f"{name} {mean:.3f}" for name, mean in self.parts.items())
             lines.append(f"mean score {self.mean_score:.3f}" + (f" ({parts})" if parts else ""))
         if self.errors:
-            lines.append(f"{self.errors:,} could not be graded; first: {self.first_error}")
+            lines.append(f"{self.errors:,} could not be graded:")
+            lines += [f"{self.file}, line {n}: {e}" for n, e in islice(self.row_errors.items(), SHOWN)]
+        if self.errors > SHOWN:
+            lines.append(f"and {self.errors - SHOWN:,} more (--json has them all)")
         return "\n".join(lines)
 
 
@@ -85,10 +99,7 @@ def grade_file(
     row has is taken. A reference that holds "####" (GSM8K's) is what stands behind it. All other columns go to
     the task's info. Raises UsageError naming the file and line where a row is not what it should be.
     """
-    responses, references = (response,) if response else RESPONSE, (reference,) if reference else REFERENCE
-    groups = {line: _group(path, line, row, responses, references) for line, row in read_jsonl(path)}
-    if not groups:
-        raise UsageError(f"{path}: there is no row in it to grade")
+    groups = read_answers(path, response=response, reference=reference)
     judged = judge_all(list(groups.values()), grader)
     return _report(
         path,
@@ -97,6 +108,17 @@ def grade_file(
             for line, (feedback,) in zip(groups, judged, strict=True)
         ),
     )
+
+
+def read_answers(
+    path: Path, *, response: str | None = None, reference: str | None = None
+) -> dict[int, Group]:
+    """By its line, each row of a JSONL file as a group of one attempt; as `grade_file`."""
+    responses, references = (response,) if response else RESPONSE, (reference,) if reference else REFERENCE
+    groups = {line: _group(path, line, row, responses, references) for line, row in read_jsonl(path)}
+    if not groups:
+        raise UsageError(f"{path}: there is no row in it to grade")
+    return groups
 
 
 def recorded(text: str) -> Rollout:
@@ -125,7 +147,8 @@ def _group(
         id=f"{path.name}:{line}",
         messages=(Message(role="user", content=question),),
         reference=str(wanted).rpartition("####")[2].strip(),
-        info={name: value for name, value in row.items() if name not in (answer_column, reference_column)},
+        # A grader file may call the reference by its own name, as in {{ item.reference_answer }}.
+        info={name: value for name, value in row.items() if name not in (answer_column, "reference")},
     )
     return Group(task=task, rollouts=(recorded(text),))
 
@@ -143,15 +166,12 @@ def _report(path: Path, rows: tuple[GradedRow, ...]) -> GradeReport:
     feedback = [row.feedback for row in rows]
     scores = [one.score for one in feedback if one.score is not None]
     names = dict.fromkeys(name for one in feedback for name in one.parts)
-    failed = [row for row in rows if row.feedback.error is not None]
     return GradeReport(
         file=str(path),
         count=len(rows),
         correct=sum(row.correct for row in rows),
         mean_score=sum(scores) / len(scores) if scores else None,
         parts={name: _mean([one.parts[name] for one in feedback if name in one.parts]) for name in names},
-        errors=len(failed),
-        first_error=f"{path}, line {failed[0].line}: {failed[0].feedback.error}" if failed else None,
         rows=rows,
     )
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from goalward.errors import GoalwardError
 from goalward.feedback.grader import BatchGrader, Grader
 from goalward.feedback.verdict import failure, no_verdict, verdict
 from goalward.types import Feedback, Group
+
+SHOWN = 3
+"""Different errors that are told where there are too many."""
 
 
 def judge(groups: Sequence[Group], grader: Grader) -> list[Group]:
@@ -62,13 +66,19 @@ def error_share(groups: Sequence[Group]) -> float:
 def check_errors(groups: Sequence[Group], limit: float) -> None:
     """Raise GoalwardError where more than `limit` (a share) of the attempts could not be graded.
 
-    The message gives the share, the first error, where it was raised, and the task.
+    The message gives the share and the first SHOWN different errors, each with its task and where it was raised.
     """
     share = error_share(groups)
     if share <= limit:
         return
-    task, error = next((group.task, one.error) for group in groups for one in group.feedback if one.error)
+    where: dict[str, str] = {}
+    for group in groups:
+        for one in group.feedback:
+            if one.error is not None:
+                where.setdefault(one.error, group.task.id)
+    shown = "; ".join(f"at task {task}: {error}" for error, task in islice(where.items(), SHOWN))
+    more = f"; and {len(where) - SHOWN} other errors" if len(where) > SHOWN else ""
     raise GoalwardError(
         f"grading failed for {share:.1%} of the attempts, more than the {limit:.1%} that is allowed.\n"
-        f"First, at task {task.id}: {error}"
+        f"First, {shown}{more}"
     )

@@ -19,9 +19,14 @@ _UNFINISHED = ".unfinished-"
 
 
 def save(
-    run_dir: Path, step: int, write: Callable[[Path], None], state: Mapping[str, Any], keep: int = 2
+    run_dir: Path,
+    step: int,
+    write: Callable[[Path], None],
+    state: Mapping[str, Any],
+    keep: int = 2,
+    spare: int | None = None,
 ) -> Path:
-    """Write `run_dir`/checkpoints/step-`step` and delete the oldest ones beyond `keep`.
+    """Write `run_dir`/checkpoints/step-`step` and delete the oldest ones beyond `keep`, but not step-`spare`.
 
     `write` puts the model and tokenizer into the folder it is given; `state` is what the trainer
     needs to go on, of tensors, numbers, strings, lists and dicts only (it is loaded without running
@@ -33,7 +38,7 @@ def save(
         GoalwardError: the disk is full or the like; what stood before stands untouched.
     """
     root = run_dir / "checkpoints"
-    target = root / f"step-{step}"
+    target = of_step(run_dir, step)
     scratch = root / f"{_UNFINISHED}step-{step}"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -48,6 +53,8 @@ def save(
             scratch.rename(target)
             _flush(root)
         for old in _checkpoints(root)[: -max(keep, 1)]:
+            if step_of(old) == spare:
+                continue
             # Renamed first: a half-deleted checkpoint must not look like one.
             gone = old.rename(root / f"{_UNFINISHED}{old.name}")
             shutil.rmtree(gone)
@@ -66,6 +73,11 @@ def latest(run_dir: Path) -> Path | None:
     """The newest whole checkpoint, or None. Reads only, so it may be called while another process trains."""
     checkpoints = _checkpoints(run_dir / "checkpoints")
     return checkpoints[-1] if checkpoints else None
+
+
+def of_step(run_dir: Path, step: int) -> Path:
+    """Where the checkpoint of a step is, if there is one."""
+    return run_dir / "checkpoints" / f"step-{step}"
 
 
 def step_of(checkpoint: Path) -> int:

@@ -14,13 +14,15 @@ from select import select
 from types import CodeType, ModuleType
 
 from goalward.feedback.inner import confine, namespaces
-from goalward.feedback.inner.remote import Code, Remote, serve_code
+from goalward.feedback.inner.remote import Code, Remote
+from goalward.feedback.inner.served import serve_code
 from goalward.feedback.inner.wire import decode, encode, receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
     from typing import Any, NoReturn
 
+_REPORT = 3  # the pipe to the host: a number within the limits set below, whatever the host's was
 _OWN_THREADS = 2  # of this process
 _LOOK_EVERY = 0.02  # seconds
 OUT_OF_MEMORY = 86
@@ -30,10 +32,25 @@ OUT_OF_MEMORY = 86
 def main() -> NoReturn:
     """Run one job: settings from the command line, orders on standard input, reports on the pipe they name."""
     settings = decode(bytes.fromhex(sys.argv[1]))
-    report = 3  # a number within the limits set below, whatever the host's was; and nothing else stays open
-    os.dup2(settings["report"], report)
-    os.closerange(report + 1, 1 << 20)
     isolated: bool = settings["isolation"] != "none"
+    os.dup2(settings["report"], _REPORT)
+    os.closerange(_REPORT + 1, 1 << 20)
+    _settle(settings, isolated=isolated)
+    job = decode(receive(0))
+    child, code = _start(job, settings["packages"], isolated=isolated)
+    tests = decode(receive(0)) if job["serve"] else None  # only now that the code has a process of its own
+    # bwrap can limit the size of a folder, not the number of its files.
+    files = settings["files"] if settings["isolation"] == "bubblewrap" else None
+    start_new_thread(_keep_watch, (files, isolated))
+    if tests is not None:
+        _judge(tests, code)
+    else:
+        _report("exit", _wait(child))
+    _end(isolated=isolated)
+
+
+def _settle(settings: dict[str, Any], *, isolated: bool) -> None:
+    """Leave the host, then give up every power but that of setting up the system calls' filter."""
     if settings["isolation"] == "namespaces":
         namespaces.enter(settings["runtime"], settings["links"], settings["devices"])
         confine.make_work_folder(settings["megabytes"], settings["files"], settings["user"])
@@ -46,30 +63,30 @@ def main() -> NoReturn:
         processes=settings["processes"] + _OWN_THREADS if isolated else None,
         file_size=settings["megabytes"] << 20,
     )
-    job = decode(receive(0))
+
+
+def _start(job: dict[str, Any], packages: list[str], *, isolated: bool) -> tuple[int, Code]:
+    """Start the untrusted code in a child; its process id, and the line to it. The child does not return."""
     stdin = _standard_input(job["stdin"])
     confine.filter_calls(isolated=isolated)
     _write_files(job["files"])
-    sys.path += settings["packages"]
+    sys.path += packages
     to_code, from_code = os.pipe(), os.pipe()
-    send(report, encode(["started"]))
+    _report("started")
     child = os.fork()
     if child == 0:
-        _become_the_code(job, stdin, to_code[0], from_code[1], isolated=isolated)  # does not return
+        _become_the_code(job, stdin, to_code[0], from_code[1], isolated=isolated)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (1, 2):
         os.dup2(null, fd)
     for fd in (to_code[0], from_code[1], stdin, null):
         os.close(fd)
-    tests = decode(receive(0)) if job["serve"] else None
-    # bwrap can limit the size of a folder, not the number of its files.
-    files = settings["files"] if settings["isolation"] == "bubblewrap" else None
-    start_new_thread(_keep_watch, (report, files, isolated))
-    if tests is not None:
-        _judge(tests, Code(from_code[0], to_code[1]), report)
-    else:
-        send(report, encode(["exit", _wait(child)]))
-    _end(isolated=isolated)
+    return child, Code(from_code[0], to_code[1])
+
+
+def _report(*what: object) -> None:
+    """Tell the host. Raises what `send` and `encode` raise."""
+    send(_REPORT, encode(list(what)))
 
 
 def _end(*, isolated: bool) -> NoReturn:
@@ -81,13 +98,13 @@ def _end(*, isolated: bool) -> NoReturn:
     os._exit(0)
 
 
-def _keep_watch(report: int, files: int | None, isolated: bool) -> None:
+def _keep_watch(files: int | None, isolated: bool) -> None:
     """End when the host does, which keeps its end of the orders' pipe open, or when there are too many files."""
     while not select([0], [], [], _LOOK_EVERY)[0] or os.read(0, 1):
         if files is not None:
             there = os.statvfs("/box")
             if there.f_files - there.f_ffree > files + 1:
-                send(report, encode(["files"]))
+                _report("files")
                 break
     _end(isolated=isolated)
 
@@ -160,15 +177,15 @@ def _compiled(code: str, file: str) -> CodeType:
     return compile(code, file, "exec", dont_inherit=True)
 
 
-def _judge(orders: dict[str, Any], code: Code, report: int) -> None:
+def _judge(orders: dict[str, Any], code: Code) -> None:
     """Run the tests, or make the one call, and report each result as it comes."""
     if "call" in orders:
         name, arguments = orders["call"]
-        send(report, _outcome_of_call(code, name, arguments))
+        send(_REPORT, _outcome_of_call(code, name, arguments))
         return
     for number, test in enumerate(orders["tests"]):
         passed, note = _passes(test, code)
-        send(report, encode(["test", number, passed, note]))
+        _report("test", number, passed, note)
 
 
 def _outcome_of_call(code: Code, name: str, arguments: list[Any]) -> bytes:

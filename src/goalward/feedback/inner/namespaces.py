@@ -13,8 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
     from collections.abc import Mapping, Sequence
 
-_NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
-_NEW_USER = 0x10000000  # the others, from the left: mounts, cgroup, UTS, IPC, process ids, network
+_NEW_NAMESPACES = (
+    0x0002_0000  # mounts
+    | 0x0200_0000  # cgroup
+    | 0x0400_0000  # host name
+    | 0x0800_0000  # System V IPC
+    | 0x2000_0000  # process ids
+    | 0x4000_0000  # network
+)
+_NEW_USER = 0x1000_0000
 _RECURSIVE, _PRIVATE, _BIND = 0x4000, 1 << 18, 0x1000
 _NOSUID, _NODEV = 2, 4
 _DETACH = 2

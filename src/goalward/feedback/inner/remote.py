@@ -9,146 +9,15 @@ with one are refused, `in` compares on the tests' side.
 
 from __future__ import annotations
 
-import builtins
-import operator
 from types import FunctionType
 
-from goalward.feedback.inner.wire import BrokenError, Handle, decode, encode, receive, send
+from goalward.feedback.inner.peer import ARITHMETIC, COMPARE, FUNCTION, REFERENCE, Peer
+from goalward.feedback.inner.wire import Handle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would take a fifth of a whole run
     from collections.abc import Callable, Iterator
     from typing import Any
-
-_OBJECT, _REFERENCE, _FUNCTION = b"o", b"r", b"f"
-
-
-class RemoteError(Exception):
-    """The code raised what is no built-in exception, or ended."""
-
-
-class Peer:
-    """One end of the line. Either end asks and waits; while it waits it answers."""
-
-    def __init__(
-        self,
-        reads: int,
-        writes: int,
-        *,
-        answer: Callable[..., object],
-        handle: Callable[[object], Handle],
-        value: Callable[[Handle], Any],
-    ) -> None:
-        self._reads, self._writes = reads, writes
-        self._answer, self._handle, self._value = answer, handle, value
-
-    def ask(self, *question: object) -> Any:
-        """What the other end answers. Raises what it raised, where that is a built-in exception, or RemoteError."""
-        try:
-            self._send("ask", question)
-            return self._listen()
-        except (EOFError, OSError):
-            raise RemoteError("the code ended its process") from None
-        except BrokenError as error:
-            raise RemoteError(str(error)) from None
-
-    def serve(self) -> None:
-        """Answer until the other end hangs up."""
-        try:
-            self._listen()
-        except EOFError:
-            return
-
-    def _send(self, kind: str, content: object) -> None:
-        send(self._writes, encode((kind, content), self._handle))
-
-    def _listen(self) -> Any:
-        while True:
-            frame = decode(receive(self._reads), self._value)
-            if not (isinstance(frame, tuple) and len(frame) == 2):
-                raise BrokenError("no answer")
-            kind, content = frame
-            if kind == "answer":
-                return content
-            if kind == "raise":
-                raise _exception(*content)
-            self._reply(content)
-
-    def _reply(self, question: Any) -> None:
-        try:
-            self._send("answer", self._answer(*question))
-        except (EOFError, OSError):
-            raise
-        except BaseException as error:  # noqa: BLE001 (also SystemExit: the other end hears of it)
-            known = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
-            try:
-                # The argument rather than the text, which for a KeyError has quotes around it.
-                only = error.args[0] if len(error.args) == 1 else error
-                text = str(only)[:500]
-            except Exception:  # noqa: BLE001 (the code's own __str__)
-                text = ""
-            self._send("raise", (known.__name__, text))
-
-
-def _exception(name: object = None, text: object = "") -> Exception:
-    kind = getattr(builtins, str(name), None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
-        try:
-            return kind(text)
-        except TypeError:
-            pass
-    return RemoteError(f"{name}: {text}")
-
-
-def serve_code(reads: int, writes: int, names: dict[str, Any]) -> None:
-    """Answer for the globals `names` of the code, until the tests hang up. Runs in the code's process."""
-    objects: list[object] = []
-
-    def handle(value: object) -> Handle:
-        if isinstance(value, _Callback):
-            return _FUNCTION, value.number
-        objects.append(value)
-        return _OBJECT, len(objects) - 1
-
-    def value(handle: Handle) -> Any:
-        kind, number = handle
-        return objects[number] if kind == _REFERENCE else _Callback(peer, number)
-
-    def call(function: Any, arguments: list[Any], named: dict[str, Any]) -> tuple[Any, list[tuple[int, Any]]]:
-        before = [encode(argument, lambda _: (b"-", 0)) for argument in arguments]
-        result = function(*arguments, **named)
-        after = [encode(argument, lambda _: (b"-", 0)) for argument in arguments]
-        changed = [n for n, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
-        return result, [(n, arguments[n]) for n in changed]
-
-    questions: dict[str, Callable[..., object]] = {
-        "names": lambda wanted: [name for name in wanted if name in names],
-        "global": lambda name: names[name],
-        "call": call,
-        "getattr": getattr,
-        "setattr": setattr,
-        "isinstance": isinstance,
-        "len": len,
-        "bool": bool,
-        "str": str,
-        "repr": repr,
-        "hash": hash,
-        "iter": iter,
-        "next": next,
-        **{name: getattr(operator, name) for name in (*_COMPARE, *_ARITHMETIC, *_ITEMS)},
-    }
-    peer = Peer(reads, writes, answer=lambda name, *rest: questions[name](*rest), handle=handle, value=value)
-    peer.serve()
-
-
-class _Callback:
-    """A function of the test, as the code sees it."""
-
-    def __init__(self, peer: Peer, number: int) -> None:
-        self._peer, self.number = peer, number
-
-    def __call__(self, *arguments: object) -> Any:
-        return self._peer.ask(self.number, list(arguments))
 
 
 class Code:
@@ -165,16 +34,16 @@ class Code:
 
     def _handle(self, value: object) -> Handle:
         if type(value) is Remote:
-            return _REFERENCE, _number(value)
+            return REFERENCE, _number(value)
         # Nothing but the tests' own functions: a built-in one such as eval would be a way in.
         if type(value) is FunctionType:
             self._functions.append(value)
-            return _FUNCTION, len(self._functions) - 1
+            return FUNCTION, len(self._functions) - 1
         raise TypeError(f"the test cannot hand a {type(value).__name__} to the code")
 
     def _value(self, handle: Handle) -> Any:
         kind, number = handle
-        if kind == _FUNCTION:
+        if kind == FUNCTION:
             return self._functions[number]
         return Remote(self._peer, number)
 
@@ -257,11 +126,6 @@ def _change(old: Any, new: Any) -> None:
         old.update(new)
 
 
-_COMPARE = ("eq", "lt", "le", "gt", "ge")
-_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor")
-_ITEMS = ("getitem", "setitem", "delitem")
-
-
 def _between_remotes(name: str) -> Callable[[Remote, object], Any]:
     def method(self: Remote, other: object) -> Any:
         if type(other) is not Remote:
@@ -271,5 +135,5 @@ def _between_remotes(name: str) -> Callable[[Remote, object], Any]:
     return method
 
 
-for _name in (*_COMPARE[1:], *_ARITHMETIC):
+for _name in (*COMPARE[1:], *ARITHMETIC):
     setattr(Remote, f"__{_name.strip('_')}__", _between_remotes(_name))

@@ -2,6 +2,15 @@
 
 JSON would not keep tuples, sets, bytes and NaN apart; pickle runs code; marshal trusts its input; and importing
 the `json` package costs as much as starting Python.
+
+A value is a letter and what follows it; numbers of things are four bytes, big end first:
+    N T F       None, True, False
+    f c         a float in eight bytes; a complex number in twice eight
+    i s b       how many bytes, and they: an integer (two's complement), text (UTF-8), bytes
+    l t S Z     how many values, and they: a list, tuple, set or frozen set
+    d           how many pairs, and they: key, value, key, value
+    v           a list of module, type and arguments: a value of the standard library (`_VALUES`)
+    h           one letter and a number: a handle
 """
 
 from __future__ import annotations
