@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from goalward.engines.engine import Engine
 from goalward.engines.native import NativeEngine
 from goalward.errors import UsageError
@@ -13,12 +15,14 @@ from goalward.evaluation.evaluation import Evaluation, EvaluationSettings
 from goalward.experience.attempts import Attempts
 from goalward.experience.demonstrations import Demonstrations
 from goalward.experience.experience import Experience
+from goalward.experience.log import Log, RecordedLog, effective_sample_size
 from goalward.feedback.answers import tagged_answer
 from goalward.feedback.build import build_grader
 from goalward.feedback.grader import Grader
 from goalward.feedback.weighted import Part, Weighted
-from goalward.learning.algorithm import Algorithm
-from goalward.learning.learner import Learner
+from goalward.learning.algorithm import Algorithm, Relative
+from goalward.learning.imitation import imitate
+from goalward.learning.learner import Learner, LearnerSettings, likelihoods
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
 from goalward.recipe import EvaluationSpec, Stage, make_algorithm, make_tasks
@@ -50,7 +54,8 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     """
     algorithm = make_algorithm(stage)
     policy = load_policy(replace(stage.model, name=str(checkpoint or start)))
-    if algorithm.needs_reference or algorithm.reward_kl:
+    weighs = isinstance(algorithm, Relative) and algorithm.weighs_reference
+    if algorithm.needs_reference or algorithm.reward_kl or weighs:
         policy.keep_reference(load_policy(replace(stage.model, name=start)) if checkpoint else None)
     engine = NativeEngine(policy)
     experience = _experience(stage, algorithm, policy, engine)
@@ -75,11 +80,35 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
         policy=policy,
         engine=engine,
         experience=experience,
-        grader=_reward(stage, base) if algorithm.source == "attempts" else None,
+        grader=_reward(stage, base) if algorithm.source == "attempts" and stage.reward else None,
         algorithm=algorithm,
         learner=learner,
         steps=steps,
         draws=draws,
+    )
+
+
+def weigh_log(policy: Policy, recorded: RecordedLog, rows: int = 1000) -> float:
+    """For how many of the log's first `rows` rows `policy` speaks: their effective sample size.
+
+    Raises UsageError where a row has no log-probabilities: nobody knows then what recorded it.
+    """
+    log = Log(recorded, policy.chat, vocabulary=policy.vocabulary, context=policy.context, seed=0)
+    attempts, before = [], []
+    for number in range(min(rows, len(recorded))):
+        attempt = log.rollout(recorded.row(number))
+        if attempt.logprobs is None:
+            raise UsageError(
+                f"{recorded.where(number)}: has no log-probabilities, so it says nothing of a policy"
+            )
+        attempts.append(attempt)
+        before.append(attempt.logprobs)
+    found = likelihoods(policy, imitate(attempts), budget=LearnerSettings().micro_batch_tokens)
+    return effective_sample_size(
+        [
+            float(np.nansum((now.policy - then)[attempt.sampled], dtype=np.float64))
+            for now, then, attempt in zip(found, before, attempts, strict=True)
+        ]
     )
 
 
@@ -121,6 +150,9 @@ def _title(table: Table, split: str) -> str:
 
 def _experience(stage: Stage, algorithm: Algorithm, policy: Policy, engine: Engine) -> Experience:
     settings = stage.experience
+    if settings.log is not None:
+        log = RecordedLog(Path(settings.log))
+        return Log(log, policy.chat, vocabulary=policy.vocabulary, context=policy.context, seed=stage.seed)
     tasks = make_tasks(stage.task).tasks(settings.split)
     tasks = _short_enough(tasks, policy, settings.max_prompt_tokens)
     if algorithm.source == "demonstrations":
