@@ -15,6 +15,7 @@ from goalward.learning import preference
 from goalward.learning.algorithm import Algorithm, Relative
 from goalward.learning.imitation import SFT, WEIGHTED, RejectionSampling, WeightedImitation
 from goalward.learning.learner import LearnerSettings
+from goalward.learning.offline import OFFLINE
 from goalward.learning.optimizer import OptimizerSettings
 from goalward.learning.policy_gradient import FAMILY, PolicyGradient
 from goalward.models.load import ModelConfig
@@ -31,6 +32,7 @@ ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
     **{name: (WeightedImitation, changes) for name, changes in WEIGHTED.items()},
     **{name: (preference.Preference, changes) for name, changes in preference.FAMILY.items()},
     "kto": (preference.KTO, {}),
+    **OFFLINE,
     **{name: (PolicyGradient, changes) for name, changes in FAMILY.items()},
 }
 TASK, ALGORITHM = Place("recipe", ("task",)), Place("recipe", ("algorithm",))

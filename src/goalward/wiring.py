@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from goalward.engines.engine import Engine
 from goalward.engines.native import NativeEngine
@@ -20,15 +22,17 @@ from goalward.feedback.answers import tagged_answer
 from goalward.feedback.build import build_grader
 from goalward.feedback.grader import Grader
 from goalward.feedback.weighted import Part, Weighted
-from goalward.learning.algorithm import Algorithm, Relative
+from goalward.learning.algorithm import Algorithm, Relative, Valued
+from goalward.learning.critic import Critic, CriticSettings
 from goalward.learning.imitation import imitate
 from goalward.learning.learner import Learner, LearnerSettings, likelihoods
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
+from goalward.models.values import ValueHeads, hidden_states
 from goalward.recipe import EvaluationSpec, Stage, make_algorithm, make_tasks
 from goalward.runs.checkpoint import load_state
 from goalward.schema import Table
-from goalward.types import Task
+from goalward.types import Example, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     """
     algorithm = make_algorithm(stage)
     policy = load_policy(replace(stage.model, name=str(checkpoint or start)))
-    weighs = isinstance(algorithm, Relative) and algorithm.weighs_reference
+    weighs = isinstance(algorithm, Relative) and (algorithm.weighs_reference or algorithm.needs_divergence)
     if algorithm.needs_reference or algorithm.reward_kl or weighs:
         policy.keep_reference(load_policy(replace(stage.model, name=start)) if checkpoint else None)
     engine = NativeEngine(policy)
@@ -71,6 +75,7 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
         steps=steps,
         temperature=stage.sampling.temperature if algorithm.source == "attempts" else 1.0,
         seed=stage.seed,
+        critic=_critic(stage, algorithm, policy),
     )
     if checkpoint:
         state = load_state(checkpoint)
@@ -141,6 +146,20 @@ def examine(
         answer=tagged_answer,
         progress=progress,
     )
+
+
+def _critic(stage: Stage, algorithm: Algorithm, policy: Policy) -> Critic | None:
+    """Value heads on the policy's hidden states, where the algorithm learns values."""
+    if not isinstance(algorithm, Valued) or algorithm.critic is None:
+        return None
+    torch.manual_seed(stage.seed)
+    heads = ValueHeads(policy.hidden, policy.vocabulary, actions=algorithm.critic == "vq")
+    budget = stage.learner.micro_batch_tokens
+
+    def encode(examples: Sequence[Example]) -> Tensor:
+        return hidden_states(policy, examples, budget=budget)
+
+    return Critic(heads.to(policy.device), encode, CriticSettings())
 
 
 def _title(table: Table, split: str) -> str:

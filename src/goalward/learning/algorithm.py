@@ -18,7 +18,8 @@ class TokenBatch:
     logprobs: log pi(token) of the policy being trained; the only one with a gradient;
     old: the same before this step's first update (equal to `logprobs`, detached, when on-policy);
     behaviour: as captured while sampling, or `old` for recorded text;
-    reference: under the reference policy, or None where the algorithm does not ask for it.
+    reference: under the reference policy, or None where the algorithm does not ask for it;
+    divergence: KL(pi || reference) over the whole vocabulary at each token, with a gradient, or None.
     """
 
     logprobs: Tensor
@@ -27,6 +28,7 @@ class TokenBatch:
     reference: Tensor | None
     advantage: Tensor
     weight: Tensor
+    divergence: Tensor | None = None
 
 
 class Algorithm(Protocol):
@@ -69,11 +71,15 @@ class Algorithm(Protocol):
 class Likelihood:
     """How likely the tokens of one example are now: log-probabilities, [C], 0 where its weight is 0.
 
-    policy: under the weights that are about to be updated; reference: under the reference, or None.
+    policy: under the weights that are about to be updated; reference: under the reference, or None;
+    value: what a critic expects before each token, and quality: what it expects of the token itself (the
+    lower of two estimates); None where the algorithm has no critic.
     """
 
     policy: FloatArray
     reference: FloatArray | None
+    value: FloatArray | None = None
+    quality: FloatArray | None = None
 
 
 @runtime_checkable
@@ -92,6 +98,11 @@ class Relative(Protocol):
         """Whether `weigh` reads `Likelihood.reference`."""
         ...
 
+    @property
+    def needs_divergence(self) -> bool:
+        """Whether `loss` reads `TokenBatch.divergence`, the exact KL to the reference."""
+        ...
+
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]
     ) -> tuple[list[Example], dict[str, float]]:
@@ -99,4 +110,40 @@ class Relative(Protocol):
 
         The metric "loss" is the objective's own value: the surrogate's says nothing.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueBatch:
+    """The learned tokens of one step as a critic sees them, flat; every [n] is fp32.
+
+    value: [n], V before each token, with gradient; qualities: two estimates of Q before each token, each
+    [n, vocabulary], with gradient, or None; action: [n], the token taken; target: [n], the lower of the slow
+    copies' estimates of Q for it; before: [n], the slow copies' V; returns: [n], the attempt's score; drift: [n],
+    log pi - log pi_ref of the rest of the attempt from this token on; first, last: [n], where attempts begin
+    and end; cut: [n], ends that are only where a limit cut the attempt off, so nothing is known beyond.
+    """
+
+    value: Tensor
+    qualities: tuple[Tensor, Tensor] | None
+    action: Tensor
+    target: Tensor | None
+    returns: Tensor
+    drift: Tensor
+    first: Tensor
+    last: Tensor
+    cut: Tensor
+
+
+@runtime_checkable
+class Valued(Protocol):
+    """What a Relative algorithm also does where its credit comes from a critic that is learned beside."""
+
+    @property
+    def critic(self) -> Literal["v", "vq"] | None:
+        """What the critic estimates: values of states, or of actions too; None: this setting needs none."""
+        ...
+
+    def value_loss(self, batch: ValueBatch) -> Tensor:
+        """The critic's loss: a mean over tokens."""
         ...

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch
+from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch, Valued
+from goalward.learning.critic import Critic
 from goalward.learning.optimizer import Optimizer, OptimizerSettings, learning_rate
 from goalward.learning.pack import MicroBatch, micro_batches, pack
 from goalward.models.logprobs import score
 from goalward.models.policy import Policy
+from goalward.models.values import divergence as exact_kl
 from goalward.types import Example, Feedback, FloatArray, Group
 
 
@@ -42,8 +44,12 @@ class Learner:
         steps: int,
         temperature: float,
         seed: int,
+        critic: Critic | None = None,
     ) -> None:
-        """`temperature` is the sampling's: the policy that acted is softmax(logits / temperature)."""
+        """`temperature` is the sampling's: the policy that acted is softmax(logits / temperature).
+
+        critic: for algorithms that are Valued.
+        """
         self.step = 0
         self._policy = policy
         self._settings = settings
@@ -52,6 +58,7 @@ class Learner:
         self._steps = steps
         self._temperature = temperature
         self._seed = seed
+        self._critic = critic
 
     @torch.no_grad()
     def penalise(self, groups: Sequence[Group], weight: float) -> list[Group]:
@@ -95,7 +102,10 @@ class Learner:
                 temperature=self._temperature,
                 reference=algorithm.weighs_reference,
             )
-            examples, noticed = algorithm.weigh(examples, found)
+            if self._critic is not None and isinstance(algorithm, Valued):
+                found, noticed["value_loss"] = self._critic.step(examples, found, algorithm)
+            examples, weighed = algorithm.weigh(examples, found)
+            noticed |= weighed
         parts = self._minibatches(examples)
         old = [self._old(part) for part in parts] if len(parts) > 1 else [None] * len(parts)
         sums: dict[str, float] = defaultdict(float)
@@ -127,12 +137,15 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds beside the model."""
-        return {"step": self.step, "optimizer": self._optimizer.state()}
+        critic = {"critic": self._critic.state()} if self._critic is not None else {}
+        return {"step": self.step, "optimizer": self._optimizer.state(), **critic}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a saved `state`; the policy's weights are loaded with the policy."""
         self.step = state["step"]
         self._optimizer.restore(state["optimizer"])
+        if self._critic is not None:
+            self._critic.restore(state["critic"])
 
     def _minibatches(self, examples: Sequence[Example]) -> list[list[MicroBatch]]:
         count = max(min(self._settings.minibatches, len(examples)), 1)
@@ -150,6 +163,10 @@ class Learner:
     ) -> tuple[Tensor, dict[str, float]]:
         # First, so that no graph is alive while the reference's weights stand in the policy's place.
         reference = self._reference(micro) if algorithm.needs_reference else None
+        divergence = None
+        if isinstance(algorithm, Relative) and algorithm.needs_divergence:
+            places = (micro.tokens, micro.rows, micro.cols)
+            divergence = exact_kl(self._policy, *places, temperature=self._temperature)
         logprobs, entropy = self._score(micro)
         now = logprobs.detach()
         old = now if old is None else old
@@ -161,6 +178,7 @@ class Learner:
             reference=reference,
             advantage=micro.advantage,
             weight=micro.weight,
+            divergence=divergence,
         )
         loss, reported = algorithm.loss(batch)
         sums = reported | {

@@ -5,7 +5,7 @@ would favour long bad answers), or of d = S - S_ref, its log-ratio to the refere
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalward.learning.algorithm import Likelihood, Source, TokenBatch
+from goalward.learning.credit import by_attempt
 from goalward.learning.imitation import log_likelihood_loss
 from goalward.types import Example, Group, Rollout
 
@@ -118,6 +119,7 @@ class Preference:
     needs_reference: ClassVar[bool] = False
     reward_kl: ClassVar[float] = 0.0
     rounds: ClassVar[int] = 1
+    needs_divergence: ClassVar[bool] = False
 
     @property
     def weighs_reference(self) -> bool:
@@ -146,7 +148,7 @@ class Preference:
         loss, slope, margin = self._pair_loss(sums, lengths)
         nll = -np.array([_sum(each.policy) for each in likelihoods[::2]]) / lengths[:, 0]
         slope[:, 0] -= self.anchor / lengths[:, 0]
-        return scaled(examples, -slope.ravel()), {
+        return by_attempt(examples, -slope.ravel()), {
             "loss": float(share @ (loss + self.anchor * nll)),
             "margin": float(margin.mean()),
             "preferred_share": float((margin > 0).mean()),
@@ -192,6 +194,7 @@ class KTO:
     needs_reference: ClassVar[bool] = False
     reward_kl: ClassVar[float] = 0.0
     rounds: ClassVar[int] = 1
+    needs_divergence: ClassVar[bool] = False
     weighs_reference: ClassVar[bool] = True
 
     def useful(self, group: Group) -> bool:
@@ -226,7 +229,7 @@ class KTO:
         desirable = np.array([example.advantage[0] > 0 for example in examples])
         loss, slope = kahneman_tversky(ratio, desirable, self.beta, zero)
         share = np.array([example.weight.max() for example in examples])
-        return scaled(examples, -slope), {"loss": float(share @ loss), "reference_point": zero}
+        return by_attempt(examples, -slope), {"loss": float(share @ loss), "reference_point": zero}
 
     def loss(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The log-likelihood, weighted by the slopes."""
@@ -236,14 +239,6 @@ class KTO:
 def log_ratios(likelihoods: Sequence[Likelihood]) -> Array:
     """D = log pi(y) - log pi_ref(y) of each example, [n]."""
     return np.array([_sum(each.policy) - _sum(each.reference) for each in likelihoods])
-
-
-def scaled(examples: Sequence[Example], advantage: Array) -> list[Example]:
-    """The examples with one advantage [n] for all tokens of each."""
-    return [
-        replace(example, advantage=np.full(example.weight.shape, value, np.float32))
-        for example, value in zip(examples, advantage.tolist(), strict=True)
-    ]
 
 
 def _sum(logprobs: NDArray[np.float32] | None) -> float:

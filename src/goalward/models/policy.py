@@ -66,6 +66,11 @@ class Policy:
         """The number of logits a position has; it may exceed the tokenizer's."""
         return int(self.inner.get_output_embeddings().weight.shape[0])
 
+    @property
+    def hidden(self) -> int:
+        """The width of a hidden state."""
+        return int(self.inner.get_output_embeddings().weight.shape[1])
+
     def parameters(self) -> list[nn.Parameter]:
         """The trainable parameters, in a fixed order: all, or the adapter's where LoRA is used."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
