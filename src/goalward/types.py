@@ -74,11 +74,15 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One task, the attempts at it, and (once judged) one feedback for each attempt."""
+    """One task, the attempts at it, and (once judged) one feedback for each attempt.
+
+    `voters` are more attempts at it, by whoever else was asked: a vote listens to them, nobody learns from them.
+    """
 
     task: Task
     rollouts: tuple[Rollout, ...]
     feedback: tuple[Feedback, ...] = ()
+    voters: tuple[Rollout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,18 +14,32 @@ from goalward.evaluation.evaluation import Evaluation, EvaluationSettings
 from goalward.experience.attempts import Attempts
 from goalward.experience.demonstrations import Demonstrations
 from goalward.experience.experience import Experience
+from goalward.experience.voters import Voters
+from goalward.feedback.agreement import Vote
 from goalward.feedback.answers import tagged_answer
-from goalward.feedback.build import build_grader
+from goalward.feedback.build import build_grader, without_labels
+from goalward.feedback.functions import load_function
 from goalward.feedback.grader import Grader
+from goalward.feedback.guards import Guards
 from goalward.feedback.weighted import Part, Weighted
 from goalward.learning.algorithm import Algorithm
 from goalward.learning.learner import Learner
+from goalward.models.average import MovingAverage
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
 from goalward.recipe import EvaluationSpec, Stage, make_algorithm, make_tasks
 from goalward.runs.checkpoint import load_state
 from goalward.schema import Table
+from goalward.tasks.paraphrase import other_names
 from goalward.types import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What a run without labels is watched by: its guards, and by whose rule two answers are the same."""
+
+    guards: Guards
+    equal: Grader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +55,10 @@ class Parts:
     steps: int
     draws: int
     """Tasks to draw in all; the last step takes what is left."""
+    watch: Watch | None = None
+    """None where labels teach."""
+    average: MovingAverage | None = None
+    """Follows the policy, where its attempts vote."""
 
 
 def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Parts:
@@ -50,10 +69,20 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     """
     algorithm = make_algorithm(stage)
     policy = load_policy(replace(stage.model, name=str(checkpoint or start)))
-    if algorithm.needs_reference or algorithm.reward_kl:
+    reward = _reward(stage, base) if algorithm.source == "attempts" else None
+    watch = _watch(stage, reward) if reward is not None else None
+    voters = stage.experience.voters
+    first = voters is not None and voters.policy == "first"
+    if algorithm.needs_reference or algorithm.reward_kl or first or (watch and watch.guards.kl):
         policy.keep_reference(load_policy(replace(stage.model, name=start)) if checkpoint else None)
     engine = NativeEngine(policy)
-    experience = _experience(stage, algorithm, policy, engine)
+    average = MovingAverage(policy, voters.decay) if voters and voters.policy == "average" else None
+    tasks = make_tasks(stage.task).tasks(stage.experience.split)
+    if watch:
+        tasks = [unlabelled(task) for task in tasks]
+    experience = _experience(
+        stage, algorithm, policy, engine, tasks, _voters(stage, base, policy, engine, average)
+    )
     settings = stage.experience
     draws = (
         settings.steps * settings.prompts if settings.steps else math.ceil(settings.epochs * len(experience))
@@ -71,16 +100,25 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
         state = load_state(checkpoint)
         learner.restore(state["learner"])
         experience.cursor = state["cursor"]
+        if average:
+            average.restore(state)
     return Parts(
         policy=policy,
         engine=engine,
         experience=experience,
-        grader=_reward(stage, base) if algorithm.source == "attempts" else None,
+        grader=reward,
         algorithm=algorithm,
         learner=learner,
         steps=steps,
         draws=draws,
+        watch=watch,
+        average=average,
     )
+
+
+def unlabelled(task: Task) -> Task:
+    """The task with nothing but its question: no reference, no demonstration, and no info, which may hold either."""
+    return Task(id=task.id, messages=task.messages)
 
 
 def examine(
@@ -119,9 +157,15 @@ def _title(table: Table, split: str) -> str:
     return " ".join([table["name"], *([names] if isinstance(names, str) else names), split])
 
 
-def _experience(stage: Stage, algorithm: Algorithm, policy: Policy, engine: Engine) -> Experience:
+def _experience(
+    stage: Stage,
+    algorithm: Algorithm,
+    policy: Policy,
+    engine: Engine,
+    tasks: Sequence[Task],
+    voters: Voters | None,
+) -> Experience:
     settings = stage.experience
-    tasks = make_tasks(stage.task).tasks(settings.split)
     tasks = _short_enough(tasks, policy, settings.max_prompt_tokens)
     if algorithm.source == "demonstrations":
         return Demonstrations(tasks, policy.chat, seed=stage.seed)
@@ -132,7 +176,42 @@ def _experience(stage: Stage, algorithm: Algorithm, policy: Policy, engine: Engi
         group_size=settings.group_size,
         sampling=stage.sampling,
         seed=stage.seed,
+        voters=voters,
     )
+
+
+def _voters(
+    stage: Stage, base: Path, policy: Policy, engine: Engine, average: MovingAverage | None
+) -> Voters | None:
+    settings = stage.experience.voters
+    if settings is None:
+        return None
+    acting: dict[str, Callable[[], AbstractContextManager[Policy]]] = {
+        "current": lambda: nullcontext(policy),
+        "first": policy.reference,
+        "average": average.acting if average else policy.reference,
+    }
+    return Voters(
+        engine,
+        policy.chat,
+        size=settings.size,
+        sampling=stage.sampling,
+        seed=stage.seed,
+        acting=acting[settings.policy],
+        rewrite=paraphrase(settings.paraphrase, base),
+    )
+
+
+def paraphrase(name: str, base: Path) -> Callable[[str], str]:
+    """How `experience.voters.paraphrase` puts a question in other words. Raises UsageError for what it cannot be."""
+    if not name:
+        return str
+    if name == "names":
+        return other_names
+    file, colon, function = name.rpartition(":")
+    if not colon or not file.endswith(".py"):
+        raise UsageError(f'experience.voters.paraphrase = {name!r}: write "names" or path/file.py:function')
+    return load_function(Path(file) if Path(file).is_file() else base / file, function)
 
 
 def _short_enough(tasks: Sequence[Task], policy: Policy, limit: int) -> Sequence[Task]:
@@ -149,7 +228,16 @@ def _short_enough(tasks: Sequence[Task], policy: Policy, limit: int) -> Sequence
     return short
 
 
-def _reward(stage: Stage, base: Path) -> Grader:
+def _watch(stage: Stage, reward: Weighted) -> Watch | None:
+    """None unless some part of the reward is to do without labels."""
+    graders = [part.grader for part in reward.parts.values()]
+    if not any(map(without_labels, graders)):
+        return None
+    equal = next((grader.equal for grader in graders if isinstance(grader, Vote)), build_grader("numeric"))
+    return Watch(guards=stage.guards, equal=equal)
+
+
+def _reward(stage: Stage, base: Path) -> Weighted:
     return Weighted(
         parts={
             name: Part(grader=build_grader(part.grader, base), weight=part.weight)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from goalward.engines.engine import Engine, Request, Sampling
 from goalward.experience.experience import Order
+from goalward.experience.voters import Voters
 from goalward.models.chat import Chat
 from goalward.types import Group, Task
 
@@ -20,6 +21,7 @@ class Attempts:
         group_size: int,
         sampling: Sampling,
         seed: int,
+        voters: Voters | None = None,
     ) -> None:
         """Attempts depend on `seed`, the draw and the weights, not on how many are made at once."""
         self.cursor = 0
@@ -29,6 +31,7 @@ class Attempts:
         self._group_size = group_size
         self._sampling = sampling
         self._seed = seed
+        self._voters = voters
         self._order = Order(len(tasks), seed)
 
     def __len__(self) -> int:
@@ -48,5 +51,6 @@ class Attempts:
             for draw, task in zip(draws, tasks, strict=True)
         ]
         attempts = self._engine.generate(requests, self._sampling, seed=self._seed, version=version)
+        voters = self._voters.attempts(tasks, draws, version=version) if self._voters else [()] * count
         self.cursor += count
-        return [Group(task=t, rollouts=r) for t, r in zip(tasks, attempts, strict=True)]
+        return [Group(task=t, rollouts=r, voters=v) for t, r, v in zip(tasks, attempts, voters, strict=True)]
