@@ -22,6 +22,7 @@ from goalward.models.load import ModelConfig
 from goalward.schema import Place, Table, choose, merge, parse_override, read, read_toml, without
 from goalward.tasks.gsm8k import GSM8K
 from goalward.tasks.gym import Gym
+from goalward.tasks.rewrites import REWRITES
 from goalward.tasks.rows import Rows
 from goalward.tasks.taskset import TaskSet
 from goalward.tasks.word_problems import WordProblems
@@ -50,7 +51,7 @@ class ExperienceSettings:
     prompts: tasks a step; group_size: attempts at each; steps, or else epochs: how long to go on;
     max_prompt_tokens: longer tasks are left out of training, and counted; 0 keeps all;
     max_error_share: the share of attempts in a step that the grader may fail to judge before the run stops;
-    voters: more attempts at each task, that vote and are not learned from.
+    voters, contrast: more attempts at each task, or at a changed question, that a vote listens to.
     """
 
     split: str = "train"
@@ -61,6 +62,7 @@ class ExperienceSettings:
     max_prompt_tokens: int = 0
     max_error_share: float = 0.2
     voters: VoterSettings | None = None
+    contrast: VoterSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,9 +305,13 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     yield sampling.max_tokens < 1, "sampling.max_tokens", "at least one token"
     yield sampling.temperature < 0, "sampling.temperature", "must not be below 0"
     yield not 0 < sampling.top_p <= 1, "sampling.top_p", "must be above 0 and at most 1"
-    if (voters := experience.voters) is not None:
-        yield voters.size < 1, "experience.voters.size", "at least one attempt a task"
-        yield not 0 <= voters.decay < 1, "experience.voters.decay", "a share, from 0 to less than 1"
+    for key in ("voters", "contrast"):
+        others: VoterSettings | None = getattr(experience, key)
+        if others is not None:
+            yield others.size < 1, f"experience.{key}.size", "at least one attempt a task"
+            yield not 0 <= others.decay < 1, f"experience.{key}.decay", "a share, from 0 to less than 1"
+            known = not others.rewrite or others.rewrite in REWRITES or ".py:" in others.rewrite
+            yield not known, f"experience.{key}.rewrite", f"{', '.join(REWRITES)} or file.py:function"
     yield stage.guards.window < 1, "guards.window", "at least one step"
     yield stage.optimizer.learning_rate <= 0, "optimizer.learning_rate", "must be above 0"
     yield not 0 <= stage.optimizer.warmup <= 1, "optimizer.warmup", "a share of all steps, from 0 to 1"

@@ -14,7 +14,7 @@ from goalward.evaluation.evaluation import Evaluation, EvaluationSettings
 from goalward.experience.attempts import Attempts
 from goalward.experience.demonstrations import Demonstrations
 from goalward.experience.experience import Experience
-from goalward.experience.voters import Voters
+from goalward.experience.voters import Voters, VoterSettings
 from goalward.feedback.agreement import Vote
 from goalward.feedback.answers import tagged_answer
 from goalward.feedback.build import build_grader, without_labels
@@ -30,7 +30,7 @@ from goalward.models.policy import Policy
 from goalward.recipe import EvaluationSpec, Stage, make_algorithm, make_tasks
 from goalward.runs.checkpoint import load_state
 from goalward.schema import Table
-from goalward.tasks.paraphrase import other_names
+from goalward.tasks.rewrites import rewrite_named
 from goalward.types import Task
 
 
@@ -71,18 +71,14 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     policy = load_policy(replace(stage.model, name=str(checkpoint or start)))
     reward = _reward(stage, base) if algorithm.source == "attempts" else None
     watch = _watch(stage, reward) if reward is not None else None
-    voters = stage.experience.voters
-    first = voters is not None and voters.policy == "first"
+    others = [each for each in (stage.experience.voters, stage.experience.contrast) if each]
+    first = any(each.policy == "first" for each in others)
     if algorithm.needs_reference or algorithm.reward_kl or first or (watch and watch.guards.kl):
         policy.keep_reference(load_policy(replace(stage.model, name=start)) if checkpoint else None)
     engine = NativeEngine(policy)
-    average = MovingAverage(policy, voters.decay) if voters and voters.policy == "average" else None
-    tasks = make_tasks(stage.task).tasks(stage.experience.split)
-    if watch:
-        tasks = [unlabelled(task) for task in tasks]
-    experience = _experience(
-        stage, algorithm, policy, engine, tasks, _voters(stage, base, policy, engine, average)
-    )
+    slow = next((each for each in others if each.policy == "average"), None)
+    average = MovingAverage(policy, slow.decay) if slow else None
+    experience = _experience(stage, base, algorithm, policy, engine, average, labels=watch is None)
     settings = stage.experience
     draws = (
         settings.steps * settings.prompts if settings.steps else math.ceil(settings.epochs * len(experience))
@@ -159,13 +155,18 @@ def _title(table: Table, split: str) -> str:
 
 def _experience(
     stage: Stage,
+    base: Path,
     algorithm: Algorithm,
     policy: Policy,
     engine: Engine,
-    tasks: Sequence[Task],
-    voters: Voters | None,
+    average: MovingAverage | None,
+    *,
+    labels: bool,
 ) -> Experience:
     settings = stage.experience
+    tasks = make_tasks(stage.task).tasks(settings.split)
+    if not labels:  # before anything that acts, judges or learns sees one
+        tasks = [unlabelled(task) for task in tasks]
     tasks = _short_enough(tasks, policy, settings.max_prompt_tokens)
     if algorithm.source == "demonstrations":
         return Demonstrations(tasks, policy.chat, seed=stage.seed)
@@ -176,42 +177,43 @@ def _experience(
         group_size=settings.group_size,
         sampling=stage.sampling,
         seed=stage.seed,
-        voters=voters,
+        voters=_voters(settings.voters, stage, base, policy, engine, average, turn=1),
+        contrast=_voters(settings.contrast, stage, base, policy, engine, average, turn=2),
     )
 
 
 def _voters(
-    stage: Stage, base: Path, policy: Policy, engine: Engine, average: MovingAverage | None
+    settings: VoterSettings | None,
+    stage: Stage,
+    base: Path,
+    policy: Policy,
+    engine: Engine,
+    average: MovingAverage | None,
+    turn: int,
 ) -> Voters | None:
-    settings = stage.experience.voters
     if settings is None:
         return None
-    acting: dict[str, Callable[[], AbstractContextManager[Policy]]] = {
-        "current": lambda: nullcontext(policy),
-        "first": policy.reference,
-        "average": average.acting if average else policy.reference,
-    }
+    acting: Callable[[], AbstractContextManager[Policy]] = lambda: nullcontext(policy)
+    if settings.policy != "current":
+        acting = average.acting if settings.policy == "average" and average else policy.reference
     return Voters(
         engine,
         policy.chat,
         size=settings.size,
         sampling=stage.sampling,
         seed=stage.seed,
-        acting=acting[settings.policy],
-        rewrite=paraphrase(settings.paraphrase, base),
+        acting=acting,
+        rewrite=_rewrite(settings.rewrite, base),
+        turn=turn,
     )
 
 
-def paraphrase(name: str, base: Path) -> Callable[[str], str]:
-    """How `experience.voters.paraphrase` puts a question in other words. Raises UsageError for what it cannot be."""
-    if not name:
-        return str
-    if name == "names":
-        return other_names
-    file, colon, function = name.rpartition(":")
-    if not colon or not file.endswith(".py"):
-        raise UsageError(f'experience.voters.paraphrase = {name!r}: write "names" or path/file.py:function')
-    return load_function(Path(file) if Path(file).is_file() else base / file, function)
+def _rewrite(name: str, base: Path) -> Callable[[str], str]:
+    """How a question is put otherwise: not at all, by name, or by a function in a file."""
+    file, _, function = name.rpartition(":")
+    if file.endswith(".py"):
+        return load_function(Path(file) if Path(file).is_file() else base / file, function)
+    return rewrite_named(name) if name else str
 
 
 def _short_enough(tasks: Sequence[Task], policy: Policy, limit: int) -> Sequence[Task]:

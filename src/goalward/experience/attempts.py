@@ -22,6 +22,7 @@ class Attempts:
         sampling: Sampling,
         seed: int,
         voters: Voters | None = None,
+        contrast: Voters | None = None,
     ) -> None:
         """Attempts depend on `seed`, the draw and the weights, not on how many are made at once."""
         self.cursor = 0
@@ -31,7 +32,7 @@ class Attempts:
         self._group_size = group_size
         self._sampling = sampling
         self._seed = seed
-        self._voters = voters
+        self._others = (voters, contrast)
         self._order = Order(len(tasks), seed)
 
     def __len__(self) -> int:
@@ -51,6 +52,11 @@ class Attempts:
             for draw, task in zip(draws, tasks, strict=True)
         ]
         attempts = self._engine.generate(requests, self._sampling, seed=self._seed, version=version)
-        voters = self._voters.attempts(tasks, draws, version=version) if self._voters else [()] * count
+        voters, contrast = (
+            each.attempts(tasks, draws, version=version) if each else [()] * count for each in self._others
+        )
         self.cursor += count
-        return [Group(task=t, rollouts=r, voters=v) for t, r, v in zip(tasks, attempts, voters, strict=True)]
+        return [
+            Group(task=task, rollouts=own, voters=votes, contrast=other)
+            for task, own, votes, other in zip(tasks, attempts, voters, contrast, strict=True)
+        ]

@@ -1,4 +1,4 @@
-"""Who else is asked: more attempts at each task, by a copy of the policy or at a paraphrase, that vote."""
+"""Who else is asked: more attempts at each task, by a copy of the policy or at a question put otherwise."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -9,24 +9,24 @@ from goalward.engines.engine import Engine, Request, Sampling
 from goalward.models.chat import Chat
 from goalward.types import Message, Rollout, Task
 
-_OWN_STREAMS = 2**48
-"""Voters' random streams begin here, far from those of the attempts that are learned from."""
+_STREAMS = 2**48
+"""Voters' random streams begin here, far from those of the attempts that are learned from, and contrast's at twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoterSettings:
-    """The recipe's `[experience.voters]` table: `size` attempts at each task that elect the answer.
+    """The recipe's `[experience.voters]` and `[experience.contrast]`: `size` more attempts at each task.
 
     policy: whose attempts: the policy's own, those of the policy that the run began with (which cannot drift), or
     of the moving average of its weights with `decay` a step (Co-rewarding-II, arXiv:2508.00410);
-    paraphrase: how the question is put to them, a second view of it (Co-rewarding-I): "names" puts other names
-    in, "file.py:function" is a function of the question's text; none where empty.
+    rewrite: how the question is put to them: a name in `tasks.rewrites`, or "file.py:function" of its text; as it is
+    where empty. For voters it should keep the answer (Co-rewarding-I), for contrast it should change it.
     """
 
     size: int = 8
     policy: Literal["current", "first", "average"] = "current"
     decay: float = 0.98
-    paraphrase: str = ""
+    rewrite: str = ""
 
 
 class Voters:
@@ -42,8 +42,9 @@ class Voters:
         seed: int,
         acting: Callable[[], AbstractContextManager[object]],
         rewrite: Callable[[str], str],
+        turn: int = 1,
     ) -> None:
-        """`acting` puts the weights of whoever votes in place; `rewrite` puts a question in other words."""
+        """`acting` puts the weights of whoever votes in place; `turn` sets the random streams of several apart."""
         self._engine = engine
         self._chat = chat
         self._size = size
@@ -51,6 +52,7 @@ class Voters:
         self._seed = seed
         self._acting = acting
         self._rewrite = rewrite
+        self._first = turn * _STREAMS
 
     def attempts(
         self, tasks: Sequence[Task], draws: Sequence[int], *, version: int
@@ -59,7 +61,7 @@ class Voters:
         requests = [
             Request(
                 prompt=self._chat.prompt(self._reworded(task)),
-                streams=tuple(_OWN_STREAMS + draw * self._size + i for i in range(self._size)),
+                streams=tuple(self._first + draw * self._size + i for i in range(self._size)),
             )
             for task, draw in zip(tasks, draws, strict=True)
         ]

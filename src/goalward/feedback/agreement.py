@@ -84,6 +84,29 @@ def elect(choices: Sequence[int | None]) -> Election:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """A group's ballot, by who speaks.
+
+    own: the choices of the attempts that are learned from; voting: of those that elect, the group's `voters` where
+    there are any, else the attempts; heard: the classes that `contrast` attempts gave to the changed question.
+    """
+
+    answers: tuple[str, ...]
+    own: tuple[int | None, ...]
+    voting: tuple[int | None, ...]
+    heard: frozenset[int]
+
+
+def poll(group: Group, equal: Grader) -> Poll:
+    """Everybody's choices, sorted together so that a class has one number for all."""
+    found = ballot(group.task, (*group.rollouts, *group.voters, *group.contrast), equal)
+    first, last = len(group.rollouts), len(group.rollouts) + len(group.voters)
+    own, voters, contrast = found.choices[:first], found.choices[first:last], found.choices[last:]
+    heard = frozenset(choice for choice in contrast if choice is not None)
+    return Poll(answers=found.answers, own=own, voting=voters if group.voters else own, heard=heard)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
     """A Grader without labels: 1 for the answer that most attempts give, 0 for another.
 
@@ -93,6 +116,8 @@ class Vote:
     equal: the grader by whose rule answers are the same; it compares with a reference.
     soft: score the share of the votes that an attempt's own answer has (EMPO, arXiv:2504.05812).
     band: no verdict for a question whose winner has a smaller or larger share; [0, 1] for none.
+    strike: an answer that `contrast` attempts give to the changed question too was not found by reading the
+    question: it cannot be elected and scores 0.
 
     There is no verdict for an attempt without a vote, and for all attempts where the vote is tied. On a vote
     the policy sharpens to its own majority: an error that most attempts share is rewarded, and one view
@@ -102,21 +127,19 @@ class Vote:
     equal: Grader
     soft: bool = False
     band: tuple[float, float] = BAND
+    strike: bool = True
 
     def grade(self, group: Group) -> list[Feedback]:
-        """One feedback for each rollout; voters get none."""
-        found = ballot(group.task, (*group.rollouts, *group.voters), self.equal)
-        own, others = found.choices[: len(group.rollouts)], found.choices[len(group.rollouts) :]
-        voting = others if group.voters else own
-        election = elect(voting)
+        """One feedback for each rollout; voters and contrast get none."""
+        found = poll(group, self.equal)
+        struck = found.heard if self.strike else frozenset()
+        votes = Counter(choice for choice in found.voting if choice is not None and choice not in struck)
+        election = elect(list(votes.elements()))
         if election.winner is None:
-            return [
-                _none("the vote is tied" if any(v is not None for v in voting) else "nobody votes")
-            ] * len(own)
+            return [_none("the vote is tied" if votes else "nobody votes")] * len(found.own)
         low, high = self.band
         if not low <= election.share <= high:
-            return [_none(f"{election.share:.0%} of the votes agree, outside the band")] * len(own)
-        votes = Counter(choice for choice in voting if choice is not None)
+            return [_none(f"{election.share:.0%} of the votes agree, outside the band")] * len(found.own)
         note = f"{election.share:.0%} vote for {found.answers[election.winner]}"
         return [
             _none("no answer, or cut off")
@@ -125,7 +148,7 @@ class Vote:
                 score=votes[choice] / votes.total() if self.soft else float(choice == election.winner),
                 note=note,
             )
-            for choice in own
+            for choice in found.own
         ]
 
 
@@ -140,6 +163,7 @@ class VoteSettings:
     equal: Any = "numeric"
     soft: bool = False
     band: tuple[float, float] = BAND
+    strike: bool = True
     name: str = ""
 
     def with_equal(self, equal: Grader, place: Place) -> Vote:
@@ -149,7 +173,7 @@ class VoteSettings:
             raise UsageError(
                 f"{place.at('band')}: two shares from 0 to 1, the lower first, found {list(self.band)}"
             )
-        return Vote(equal=equal, soft=self.soft, band=(low, high))
+        return Vote(equal=equal, soft=self.soft, band=(low, high), strike=self.strike)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import log
 from statistics import fmean
 
-from goalward.feedback.agreement import ballot, elect
+from goalward.feedback.agreement import elect, poll
 from goalward.feedback.checks import variety
 from goalward.feedback.grader import Grader
 from goalward.types import Group
@@ -21,29 +21,29 @@ def signals(groups: Sequence[Group], equal: Grader) -> dict[str, float]:
     agreement: the elected answer's mean share of the votes; pseudo_reward: its mean share of the attempts'
     own answers, the same thing where they elect it themselves; elected: the share of questions that elect one;
     cross_view: the share of questions where the attempts and the group's `voters` elect the same, if there are;
+    unmoved: the mean share of answers that were also given to the changed question, where there is `contrast`;
     no_answer: the share of attempts without a vote; variety: of the texts' runs of words, 1 without repetition;
     distinct_answers: different elected answers, and answer_entropy: their entropy in nats, both as shares of the
     most that so many questions could have.
     """
-    shares: list[float] = []
-    matches: list[float] = []
-    same: list[bool] = []
+    names = ("agreement", "pseudo_reward", "cross_view", "unmoved")
+    measured: dict[str, list[float]] = {name: [] for name in names}
     elected: list[str] = []
     missing: list[bool] = []
     for group in groups:
-        found = ballot(group.task, (*group.rollouts, *group.voters), equal)
-        own, others = found.choices[: len(group.rollouts)], found.choices[len(group.rollouts) :]
-        missing += [choice is None for choice in own]
-        election, cast = elect(others or own), [choice for choice in own if choice is not None]
+        found = poll(group, equal)
+        missing += [choice is None for choice in found.own]
+        election, cast = elect(found.voting), [choice for choice in found.own if choice is not None]
+        if group.contrast and cast:
+            measured["unmoved"].append(fmean(choice in found.heard for choice in cast))
         if election.winner is None:
             continue
         elected.append(found.answers[election.winner])
-        shares.append(election.share)
+        measured["agreement"].append(election.share)
         if cast:
-            matches.append(cast.count(election.winner) / len(cast))
-        if others and (mine := elect(own).winner) is not None:
-            same.append(mine == election.winner)
-    measured: dict[str, Sequence[float]] = {"agreement": shares, "pseudo_reward": matches, "cross_view": same}
+            measured["pseudo_reward"].append(cast.count(election.winner) / len(cast))
+        if group.voters and (own := elect(found.own).winner) is not None:
+            measured["cross_view"].append(own == election.winner)
     return {
         "elected": len(elected) / len(groups),
         "no_answer": fmean(missing),
@@ -71,6 +71,7 @@ class Guards:
     no_answer: more attempts have no vote, by this share of all. variety: texts repeat themselves, by this share.
     length: completions are this many times as long, or as short.
     kl: the budget of the KL to the first policy, in nats a token; 0 for none, and then no reference is kept.
+    unmoved: more answers stay as they are when the question changes, by this share of all.
     rise, lag: the pseudo-reward has risen by `rise` or more, and the cross-view agreement by less than `lag`
     times as much: what the attempts agree on is not what another view of the question says.
     """
@@ -83,6 +84,7 @@ class Guards:
     variety: float = 0.2
     length: float = 3.0
     kl: float = 0.5
+    unmoved: float = 0.15
     rise: float = 0.1
     lag: float = 0.3
 
@@ -113,6 +115,9 @@ class Guards:
         for before, now in both("no_answer"):
             if now > before + self.no_answer:
                 yield f"no_answer rose from {before:.2f} to {now:.2f}: attempts stop giving answers that can be read"
+        for before, now in both("unmoved"):
+            if now > before + self.unmoved:
+                yield f"unmoved rose from {before:.2f} to {now:.2f}: answers stay as they are when the question changes"
         for before, now in both("variety"):
             if now < before - self.variety:
                 yield f"variety fell from {before:.2f} to {now:.2f}: texts repeat themselves"
