@@ -193,16 +193,18 @@ def _voters(
 ) -> Voters | None:
     if settings is None:
         return None
-    acting: Callable[[], AbstractContextManager[Policy]] = lambda: nullcontext(policy)
-    if settings.policy != "current":
-        acting = average.acting if settings.policy == "average" and average else policy.reference
+    whose: dict[str, Callable[[], AbstractContextManager[Policy]]] = {
+        "current": lambda: nullcontext(policy),
+        "first": policy.reference,
+        **({"average": average.acting} if average else {}),
+    }
     return Voters(
         engine,
         policy.chat,
         size=settings.size,
         sampling=stage.sampling,
         seed=stage.seed,
-        acting=acting,
+        acting=whose[settings.policy],
         rewrite=_rewrite(settings.rewrite, base),
         turn=turn,
     )
