@@ -28,3 +28,21 @@ def agreement_gsm8k(
         print(json.dumps(asdict(found), indent=1))
     else:
         Console().print(benchmark.table(found))
+
+
+@bench.command("noisy-chain")
+def noisy_chain(
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds to average over.")] = 3, as_json: AsJson = False
+) -> None:
+    """A table that computes in noisy steps: every way to learn without labels, with controls; a minute or two.
+
+    Example: goalward bench noisy-chain --seeds 1
+    """
+    from goalward.benches import noisy_chain as benchmark
+
+    with Console(stderr=True).status("") as status:
+        found = benchmark.noisy_chain(seeds, status.update)
+    if as_json:
+        print(json.dumps([asdict(line) for line in found], indent=1))
+    else:
+        Console().print(benchmark.table(found))
