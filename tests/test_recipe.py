@@ -105,6 +105,14 @@ def test_another_algorithm_starts_from_its_own_defaults(write):
             "experience.group_size: at least one",
         ),
         ("", ["sampling.top_p=0.9"], "top_p and top_k sample from another policy"),
+        ("", ["experience.log=x"], "it learns from the policy's own fresh attempts"),
+        ("", ["experience.log=x", "do=record"], "a log is made of new attempts"),
+        ("", ["do=record", "algorithm=dapo"], "dynamic sampling has no use in a log"),
+        (
+            "",
+            ["algorithm=dpo", "learner.minibatches=2"],
+            "weighs the whole step by one policy; leave it at 1",
+        ),
         ("", ["sampling.temperature=0"], "greedy attempts are all the same"),
         ("[model]", [], "mine.toml: not valid TOML"),
         (

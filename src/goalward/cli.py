@@ -148,6 +148,26 @@ def grade(
 
 
 @app.command()
+def log(
+    file: Annotated[Path, typer.Argument(help="JSONL or Parquet rows, or a run's folder.")],
+    model: Annotated[
+        str | None, typer.Option(help="Also: for how many of its attempts does the log speak?")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check recorded attempts row by row, and say what there is to learn from them.
+
+    Example: goalward log runs/grpo --model pocket
+    """
+    from goalward.experience.log import RecordedLog, table
+    from goalward.stages import sample_size
+
+    recorded = RecordedLog(file)
+    found = recorded.report() | ({"effective_sample_size": sample_size(recorded, model)} if model else {})
+    _show(found if as_json else table(found), as_json)
+
+
+@app.command()
 def chat(
     model: Annotated[
         str, typer.Argument(help="A Hub name, a folder, a finished run, or `pocket`.")

@@ -55,6 +55,23 @@ def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validat
         )
 
 
+def record(stage: Stage, run: Run, parts: Parts, bar: Progress) -> None:
+    """Act and get feedback, and learn nothing: what is written is a log. Goes on where it stood."""
+    done = len(run.metrics())
+    run.rewind(done)
+    parts.experience.cursor = done * stage.experience.prompts
+    for step in range(done, parts.steps):
+        groups, spent = practise(stage, parts, step)
+        metrics = summarise(groups) | spent
+        run.record(step, metrics, groups)
+        bar.step(
+            step + 1,
+            reward=metrics.get("reward"),
+            accuracy=None,
+            tokens_per_second=metrics["tokens_per_second/generate"],
+        )
+
+
 def lessons(groups: Sequence[Group], algorithm: Algorithm) -> list[Group]:
     """What counts in a step's loss: with dynamic sampling, not the groups that were sampled anew."""
     return [group for group in groups if algorithm.rounds == 1 or algorithm.useful(group)]

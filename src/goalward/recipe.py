@@ -10,11 +10,13 @@ import tomli_w
 
 from goalward.engines.engine import Sampling
 from goalward.errors import UsageError
+from goalward.experience.reflect import ReflectSettings
 from goalward.experience.voters import VoterSettings
 from goalward.feedback.build import COMPARE, build_grader, without_labels
 from goalward.feedback.guards import Guards
-from goalward.learning.algorithm import Algorithm
-from goalward.learning.imitation import SFT, RejectionSampling
+from goalward.learning import preference
+from goalward.learning.algorithm import Algorithm, Relative
+from goalward.learning.imitation import SFT, WEIGHTED, RejectionSampling, WeightedImitation
 from goalward.learning.learner import LearnerSettings
 from goalward.learning.optimizer import OptimizerSettings
 from goalward.learning.policy_gradient import FAMILY, PolicyGradient
@@ -30,6 +32,9 @@ from goalward.tasks.word_problems import WordProblems
 ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "sft": (SFT, {}),
     "rejection_sampling": (RejectionSampling, {}),
+    **{name: (WeightedImitation, changes) for name, changes in WEIGHTED.items()},
+    **{name: (preference.Preference, changes) for name, changes in preference.FAMILY.items()},
+    "kto": (preference.KTO, {}),
     **{name: (PolicyGradient, changes) for name, changes in FAMILY.items()},
 }
 TASK, ALGORITHM = Place("recipe", ("task",)), Place("recipe", ("algorithm",))
@@ -51,10 +56,14 @@ class ExperienceSettings:
     prompts: tasks a step; group_size: attempts at each; steps, or else epochs: how long to go on;
     max_prompt_tokens: longer tasks are left out of training, and counted; 0 keeps all;
     max_error_share: the share of attempts in a step that the grader may fail to judge before the run stops;
-    voters, contrast: more attempts at each task, or at a changed question, that a vote listens to.
+    voters, contrast: more attempts at each task, or at a changed question, that a vote listens to;
+    reflect: learn from `group_size` improved attempts, which read earlier ones, sampled or from a log.
+    log: learn from recorded attempts instead: a file, a run's folder, or an earlier stage's name. A step then
+    takes `prompts` tasks with all their attempts. Their recorded scores count, unless there is a reward.
     """
 
     split: str = "train"
+    log: str | None = None
     prompts: int = 32
     group_size: int = 8
     steps: int | None = None
@@ -63,6 +72,7 @@ class ExperienceSettings:
     max_error_share: float = 0.2
     voters: VoterSettings | None = None
     contrast: VoterSettings | None = None
+    reflect: ReflectSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +102,13 @@ class CheckpointSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One part of a run. `start` names the earlier stage whose model it starts from."""
+    """One part of a run. `start` names the earlier stage whose model it starts from.
+
+    do: "record" attempts what "train" would and learns nothing: its rollouts are a log to learn from.
+    """
 
     name: str
-    do: Literal["train", "evaluate", "compare"] = "train"
+    do: Literal["train", "record", "evaluate", "compare"] = "train"
     start: str | None = None
     seed: int = 0
     model: ModelConfig = field(default_factory=lambda: ModelConfig(name="pocket"))
@@ -279,9 +292,23 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
         "evaluation",
         "say what to evaluate on, for example [evaluation.test]",
     )
-    if stage.do != "train":
+    if stage.do not in ("train", "record"):
         return
-    if algorithm.source == "attempts":
+    log = experience.log is not None
+    yield log and stage.do == "record", "experience.log", "a log is made of new attempts; leave it out"
+    again = stage.do == "record" and algorithm.rounds > 1
+    yield again, "algorithm", "dynamic sampling has no use in a log, which wants failures too; use grpo"
+    yield (
+        log and isinstance(algorithm, PolicyGradient),
+        "algorithm",
+        "it learns from the policy's own fresh attempts; on a log use for example rejection_sampling or dpo",
+    )
+    yield (
+        isinstance(algorithm, Relative) and stage.learner.minibatches > 1,
+        "learner.minibatches",
+        "this algorithm weighs the whole step by one policy; leave it at 1",
+    )
+    if algorithm.source == "attempts" and not log:
         yield (
             not stage.reward,
             "reward",

@@ -14,14 +14,15 @@ from goalward.evaluation.compare import compare, table
 from goalward.evaluation.evaluation import Evaluation
 from goalward.evaluation.report import write_report
 from goalward.evaluation.saved import comparable, load_evaluations
-from goalward.loop import train
+from goalward.experience.log import RecordedLog
+from goalward.loop import record, train
 from goalward.models.load import ModelConfig, load_policy
 from goalward.models.policy import Policy
 from goalward.recipe import Recipe, Stage
 from goalward.runs import checkpoint
 from goalward.runs.progress import Bar, Progress
 from goalward.runs.run import Run, read_result
-from goalward.wiring import build, examine
+from goalward.wiring import build, examine, weigh_log
 
 
 def run_recipe(recipe: Recipe, console: Console) -> None:
@@ -59,6 +60,11 @@ def evaluate_model(stage: Stage) -> Evaluation:
         return examine(stage, spec, Path(), policy, NativeEngine(policy), name=stage.model.name, progress=bar)
 
 
+def sample_size(recorded: RecordedLog, model: str) -> float:
+    """How many of the log's rows speak for `model`, as `wiring.weigh_log` counts them."""
+    return weigh_log(load_policy(ModelConfig(name=resolve_model(model))), recorded)
+
+
 def converse(model: str, temperature: float, max_tokens: int, console: Console) -> None:
     """Answer questions from standard input, one a line, until an empty one."""
     policy = load_policy(ModelConfig(name=resolve_model(model)))
@@ -87,6 +93,7 @@ def _run_stage(recipe: Recipe, stage: Stage, run: Run, console: Console) -> None
         return
     work: dict[str, Callable[[Recipe, Stage, Run, Console], dict[str, object]]] = {
         "train": _train,
+        "record": _record,
         "evaluate": _evaluate,
         "compare": _compare,
     }
@@ -95,6 +102,7 @@ def _run_stage(recipe: Recipe, stage: Stage, run: Run, console: Console) -> None
 
 def _train(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
     name = stage.name or recipe.name
+    stage = _log_of_stage(recipe, stage)
     parts = build(stage, recipe.base, _start(recipe, stage), checkpoint.latest(run.directory))
     if recipe.single and parts.learner.step == 0:  # what the report calls before and after
         _examine_all(recipe, stage, run, parts.policy, console, step=0)
@@ -113,6 +121,13 @@ def _train(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str
     model = checkpoint.latest(run.directory)
     assert model is not None  # the last step saves one
     return {"model": str(model.relative_to(run.directory)), "steps": parts.learner.step}
+
+
+def _record(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
+    parts = build(stage, recipe.base, _start(recipe, stage), None)
+    with Progress(parts.steps, stage.name or recipe.name) as bar:
+        record(stage, run, parts, bar)
+    return {"steps": parts.steps}
 
 
 def _evaluate(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
@@ -152,3 +167,10 @@ def _start(recipe: Recipe, stage: Stage) -> str:
         return stage.model.name
     [earlier] = [other for other in recipe.stages if other.name == stage.start]
     return str(final_model(recipe.folder(earlier)))
+
+
+def _log_of_stage(recipe: Recipe, stage: Stage) -> Stage:
+    """The stage with the folder of the earlier stage that its log names, if it names one."""
+    folders = {other.name: str(recipe.folder(other)) for other in recipe.stages if other.name}
+    log = stage.experience.log
+    return replace(stage, experience=replace(stage.experience, log=folders.get(log, log) if log else None))

@@ -1,10 +1,12 @@
 """A validated Recipe to built parts: the one place that knows every room."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from goalward.engines.engine import Engine
 from goalward.engines.native import NativeEngine
@@ -12,9 +14,12 @@ from goalward.errors import UsageError
 from goalward.evaluation.evaluate import evaluate
 from goalward.evaluation.evaluation import Evaluation, EvaluationSettings
 from goalward.experience.attempts import Attempts
+from goalward.experience.changed import Change, Changed, forget_labels, unlabelled
 from goalward.experience.demonstrations import Demonstrations
 from goalward.experience.experience import Experience
-from goalward.experience.voters import Voters, VoterSettings
+from goalward.experience.log import Log, RecordedLog, effective_sample_size
+from goalward.experience.reflect import Reflecting, Reflector
+from goalward.experience.voters import Asking, Voters, VoterSettings
 from goalward.feedback.agreement import Vote
 from goalward.feedback.answers import tagged_answer
 from goalward.feedback.build import build_grader, without_labels
@@ -22,8 +27,9 @@ from goalward.feedback.functions import load_function
 from goalward.feedback.grader import Grader
 from goalward.feedback.guards import Guards
 from goalward.feedback.weighted import Part, Weighted
-from goalward.learning.algorithm import Algorithm
-from goalward.learning.learner import Learner
+from goalward.learning.algorithm import Algorithm, Relative
+from goalward.learning.imitation import imitate
+from goalward.learning.learner import Learner, LearnerSettings, likelihoods
 from goalward.models.average import MovingAverage
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
@@ -69,16 +75,20 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     """
     algorithm = make_algorithm(stage)
     policy = load_policy(replace(stage.model, name=str(checkpoint or start)))
-    reward = _reward(stage, base) if algorithm.source == "attempts" else None
+    reward = _reward(stage, base) if algorithm.source == "attempts" and stage.reward else None
     watch = _watch(stage, reward) if reward is not None else None
     others = [each for each in (stage.experience.voters, stage.experience.contrast) if each]
-    first = any(each.policy == "first" for each in others)
-    if algorithm.needs_reference or algorithm.reward_kl or first or (watch and watch.guards.kl):
+    first = any(each.policy == "first" for each in others) or bool(watch and watch.guards.kl)
+    weighs = isinstance(algorithm, Relative) and algorithm.weighs_reference
+    if algorithm.needs_reference or algorithm.reward_kl or weighs or first:
         policy.keep_reference(load_policy(replace(stage.model, name=start)) if checkpoint else None)
     engine = NativeEngine(policy)
     slow = next((each for each in others if each.policy == "average"), None)
     average = MovingAverage(policy, slow.decay) if slow else None
-    experience = _experience(stage, base, algorithm, policy, engine, average, labels=watch is None)
+    labels = watch is None
+    changes = list(_changes(stage, base, policy, engine, average, labels=labels))
+    source = _source(stage, algorithm, policy, engine, labels=labels)
+    experience = Changed(source, changes) if changes else source
     settings = stage.experience
     draws = (
         settings.steps * settings.prompts if settings.steps else math.ceil(settings.epochs * len(experience))
@@ -112,9 +122,28 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     )
 
 
-def unlabelled(task: Task) -> Task:
-    """The task with nothing but its question: no reference, no demonstration, and no info, which may hold either."""
-    return Task(id=task.id, messages=task.messages)
+def weigh_log(policy: Policy, recorded: RecordedLog, rows: int = 1000) -> float:
+    """For how many of the log's first `rows` rows `policy` speaks: their effective sample size.
+
+    Raises UsageError where a row has no log-probabilities: nobody knows then what recorded it.
+    """
+    log = Log(recorded, policy.chat, vocabulary=policy.vocabulary, context=policy.context, seed=0)
+    attempts, before = [], []
+    for number in range(min(rows, len(recorded))):
+        attempt = log.rollout(recorded.row(number))
+        if attempt.logprobs is None:
+            raise UsageError(
+                f"{recorded.where(number)}: has no log-probabilities, so it says nothing of a policy"
+            )
+        attempts.append(attempt)
+        before.append(attempt.logprobs)
+    found = likelihoods(policy, imitate(attempts), budget=LearnerSettings().micro_batch_tokens)
+    return effective_sample_size(
+        [
+            float(np.nansum((now.policy - then)[attempt.sampled], dtype=np.float64))
+            for now, then, attempt in zip(found, before, attempts, strict=True)
+        ]
+    )
 
 
 def examine(
@@ -153,17 +182,13 @@ def _title(table: Table, split: str) -> str:
     return " ".join([table["name"], *([names] if isinstance(names, str) else names), split])
 
 
-def _experience(
-    stage: Stage,
-    base: Path,
-    algorithm: Algorithm,
-    policy: Policy,
-    engine: Engine,
-    average: MovingAverage | None,
-    *,
-    labels: bool,
+def _source(
+    stage: Stage, algorithm: Algorithm, policy: Policy, engine: Engine, *, labels: bool
 ) -> Experience:
     settings = stage.experience
+    if settings.log is not None:
+        log = RecordedLog(Path(settings.log))
+        return Log(log, policy.chat, vocabulary=policy.vocabulary, context=policy.context, seed=stage.seed)
     tasks = make_tasks(stage.task).tasks(settings.split)
     if not labels:  # before anything that acts, judges or learns sees one
         tasks = [unlabelled(task) for task in tasks]
@@ -177,9 +202,31 @@ def _experience(
         group_size=settings.group_size,
         sampling=stage.sampling,
         seed=stage.seed,
-        voters=_voters(settings.voters, stage, base, policy, engine, average, turn=1),
-        contrast=_voters(settings.contrast, stage, base, policy, engine, average, turn=2),
     )
+
+
+def _changes(
+    stage: Stage,
+    base: Path,
+    policy: Policy,
+    engine: Engine,
+    average: MovingAverage | None,
+    *,
+    labels: bool,
+) -> Iterator[Change]:
+    """What happens to the groups before they are judged."""
+    settings = stage.experience
+    if not labels:
+        yield forget_labels
+    if settings.reflect is not None:
+        reflector = Reflector(engine, policy.chat, settings.reflect, stage.sampling, seed=stage.seed)
+        yield Reflecting(reflector=reflector, size=settings.group_size)
+    if settings.voters or settings.contrast:
+        voters, contrast = (
+            _voters(other, stage, base, policy, engine, average, turn)
+            for turn, other in enumerate((settings.voters, settings.contrast), start=1)
+        )
+        yield Asking(voters=voters, contrast=contrast)
 
 
 def _voters(

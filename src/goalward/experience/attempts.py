@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from goalward.engines.engine import Engine, Request, Sampling
 from goalward.experience.experience import Order
-from goalward.experience.voters import Voters
 from goalward.models.chat import Chat
 from goalward.types import Group, Task
 
@@ -21,8 +20,6 @@ class Attempts:
         group_size: int,
         sampling: Sampling,
         seed: int,
-        voters: Voters | None = None,
-        contrast: Voters | None = None,
     ) -> None:
         """Attempts depend on `seed`, the draw and the weights, not on how many are made at once."""
         self.cursor = 0
@@ -32,7 +29,6 @@ class Attempts:
         self._group_size = group_size
         self._sampling = sampling
         self._seed = seed
-        self._others = (voters, contrast)
         self._order = Order(len(tasks), seed)
 
     def __len__(self) -> int:
@@ -52,11 +48,5 @@ class Attempts:
             for draw, task in zip(draws, tasks, strict=True)
         ]
         attempts = self._engine.generate(requests, self._sampling, seed=self._seed, version=version)
-        voters, contrast = (
-            each.attempts(tasks, draws, version=version) if each else [()] * count for each in self._others
-        )
         self.cursor += count
-        return [
-            Group(task=task, rollouts=own, voters=votes, contrast=other)
-            for task, own, votes, other in zip(tasks, attempts, voters, contrast, strict=True)
-        ]
+        return [Group(task=t, rollouts=r) for t, r in zip(tasks, attempts, strict=True)]

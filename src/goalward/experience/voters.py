@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from goalward.engines.engine import Engine, Request, Sampling
 from goalward.models.chat import Chat
-from goalward.types import Message, Rollout, Task
+from goalward.types import Group, Message, Rollout, Task
 
 _STREAMS = 2**48
 """Voters' random streams begin here, far from those of the attempts that are learned from, and contrast's at twice."""
@@ -71,3 +71,23 @@ class Voters:
     def _reworded(self, task: Task) -> tuple[Message, ...]:
         *before, last = task.messages
         return (*before, Message(role=last["role"], content=self._rewrite(last["content"])))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Adds `voters` and `contrast` to groups (a Change)."""
+
+    voters: Voters | None = None
+    contrast: Voters | None = None
+
+    def __call__(self, groups: Sequence[Group], draws: Sequence[int], version: int) -> list[Group]:
+        """The groups with the attempts of whoever else was asked."""
+        tasks = [group.task for group in groups]
+        voters, others = (
+            each.attempts(tasks, draws, version=version) if each else [()] * len(tasks)
+            for each in (self.voters, self.contrast)
+        )
+        return [
+            replace(group, voters=votes or group.voters, contrast=contrast)
+            for group, votes, contrast in zip(groups, voters, others, strict=True)
+        ]

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from goalward.types import Example, Group
+from goalward.types import Example, FloatArray, Group
 
 Source = Literal["attempts", "demonstrations"]
 
@@ -62,4 +62,41 @@ class Algorithm(Protocol):
 
     def loss(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to add up over micro-batches, and sums to report (weighted by `batch.weight`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likelihood:
+    """How likely the tokens of one example are now: log-probabilities, [C], 0 where its weight is 0.
+
+    policy: under the weights that are about to be updated; reference: under the reference, or None.
+    """
+
+    policy: FloatArray
+    reference: FloatArray | None
+
+
+@runtime_checkable
+class Relative(Protocol):
+    """What an Algorithm also does where its credit hangs on how likely the policy finds the attempts now.
+
+    Pairs, ratios of whole sequences and consistency with a value all join tokens that may stand in
+    different micro-batches. Their gradient is still a sum over tokens, of d loss / d log pi times the
+    gradient of log pi, and those factors need no gradient themselves. So the learner scores the examples
+    first, `weigh` turns the factors into advantages, and the loss stays a plain sum: exact, and no split
+    into micro-batches can change it. It holds for one optimizer step, so `minibatches` is 1.
+    """
+
+    @property
+    def weighs_reference(self) -> bool:
+        """Whether `weigh` reads `Likelihood.reference`."""
+        ...
+
+    def weigh(
+        self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]
+    ) -> tuple[list[Example], dict[str, float]]:
+        """What `credit` gave, in its order, with -d loss / d log pi as the advantage; and metrics to report.
+
+        The metric "loss" is the objective's own value: the surrogate's says nothing.
+        """
         ...

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goalward.learning.algorithm import Algorithm, TokenBatch
+from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch
 from goalward.learning.optimizer import Optimizer, OptimizerSettings, learning_rate
 from goalward.learning.pack import MicroBatch, micro_batches, pack
 from goalward.models.logprobs import score
 from goalward.models.policy import Policy
-from goalward.types import Example, Feedback, Group
+from goalward.types import Example, Feedback, FloatArray, Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,16 @@ class Learner:
         """
         start = time.perf_counter()
         rate = learning_rate(self._schedule, self.step, self._steps)
+        noticed: dict[str, float] = {}
+        if isinstance(algorithm, Relative):
+            found = likelihoods(
+                self._policy,
+                examples,
+                budget=self._settings.micro_batch_tokens,
+                temperature=self._temperature,
+                reference=algorithm.weighs_reference,
+            )
+            examples, noticed = algorithm.weigh(examples, found)
         parts = self._minibatches(examples)
         old = [self._old(part) for part in parts] if len(parts) > 1 else [None] * len(parts)
         sums: dict[str, float] = defaultdict(float)
@@ -112,6 +122,7 @@ class Learner:
             "examples": len(examples),
             "seconds/train": seconds,
             "tokens_per_second/train": trained / seconds,
+            **noticed,
         }
 
     def state(self) -> dict[str, Any]:
@@ -172,6 +183,44 @@ class Learner:
     def _reference(self, micro: MicroBatch) -> Tensor:
         with self._policy.reference() as reference:
             return score(reference, micro.tokens, micro.rows, micro.cols, temperature=self._temperature)[0]
+
+
+@torch.no_grad()
+def likelihoods(
+    policy: Policy,
+    examples: Sequence[Example],
+    *,
+    budget: int,
+    temperature: float = 1.0,
+    reference: bool = False,
+) -> list[Likelihood]:
+    """How likely the policy, and its reference if asked for, find the learned tokens of each example.
+
+    budget: padded tokens in one forward pass.
+    """
+    found: dict[int, Likelihood] = {}
+    for part in micro_batches(examples, budget):
+        micro = pack(part, pad=policy.pad_id, device=policy.device)
+        places = (micro.tokens, micro.rows, micro.cols)
+        now = score(policy, *places, temperature=temperature)[0].cpu().numpy()
+        before = None
+        if reference:
+            with policy.reference() as original:
+                before = score(original, *places, temperature=temperature)[0].cpu().numpy()
+        rows = micro.rows.cpu().numpy()
+        for row, example in enumerate(part):
+            found[id(example)] = Likelihood(
+                policy=_spread(example, now[rows == row]),
+                reference=None if before is None else _spread(example, before[rows == row]),
+            )
+    return [found[id(example)] for example in examples]
+
+
+def _spread(example: Example, learned: FloatArray) -> FloatArray:
+    """The values of the learned tokens at their places in the completion, 0 elsewhere: [C]."""
+    values = np.zeros(example.weight.shape, np.float32)
+    values[example.weight != 0] = learned
+    return values
 
 
 def _less(given: Feedback, penalty: float) -> Feedback:
