@@ -10,7 +10,10 @@ import tomli_w
 
 from goalward.engines.engine import Sampling
 from goalward.errors import UsageError
-from goalward.feedback.build import build_grader
+from goalward.experience.reflect import ReflectSettings
+from goalward.experience.voters import VoterSettings
+from goalward.feedback.build import COMPARE, build_grader, without_labels
+from goalward.feedback.guards import Guards
 from goalward.learning import preference
 from goalward.learning.algorithm import Algorithm, Relative
 from goalward.learning.imitation import SFT, WEIGHTED, RejectionSampling, WeightedImitation
@@ -22,6 +25,7 @@ from goalward.models.load import ModelConfig
 from goalward.schema import Place, Table, choose, merge, parse_override, read, read_toml, without
 from goalward.tasks.gsm8k import GSM8K
 from goalward.tasks.gym import Gym
+from goalward.tasks.rewrites import REWRITES
 from goalward.tasks.rows import Rows
 from goalward.tasks.taskset import TaskSet
 from goalward.tasks.word_problems import WordProblems
@@ -41,9 +45,9 @@ TASKS: dict[str, type] = {"gsm8k": GSM8K, "word_problems": WordProblems, "rows":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardPart:
-    """One grader's share in the score: a built-in name, a grader file or "file.py:function"."""
+    """One grader's share in the score: a built-in name, a grader file, "file.py:function", or a grader's table."""
 
-    grader: str
+    grader: str | Table
     weight: float = 1.0
 
 
@@ -54,6 +58,8 @@ class ExperienceSettings:
     prompts: tasks a step; group_size: attempts at each; steps, or else epochs: how long to go on;
     max_prompt_tokens: longer tasks are left out of training, and counted; 0 keeps all;
     max_error_share: the share of attempts in a step that the grader may fail to judge before the run stops;
+    voters, contrast: more attempts at each task, or at a changed question, that a vote listens to;
+    reflect: learn from `group_size` improved attempts, which read earlier ones, sampled or from a log.
     log: learn from recorded attempts instead: a file, a run's folder, or an earlier stage's name. A step then
     takes `prompts` tasks with all their attempts. Their recorded scores count, unless there is a reward.
     """
@@ -66,6 +72,9 @@ class ExperienceSettings:
     epochs: float = 1.0
     max_prompt_tokens: int = 0
     max_error_share: float = 0.2
+    voters: VoterSettings | None = None
+    contrast: VoterSettings | None = None
+    reflect: ReflectSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +123,7 @@ class Stage:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     evaluation: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     validation: EvaluationSpec | None = None
+    guards: Guards = field(default_factory=Guards)
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
 
 
@@ -248,13 +258,25 @@ def _read_stage(name: str, table: Table, path: Path) -> Stage:
         graders += [(place.at(*keys, "metrics"), metric) for metric in spec.metrics]
     for where, grader in graders:
         try:
-            build_grader(grader, path.parent)
+            built = build_grader(grader, path.parent)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from error
+        if "reward" in where.path and without_labels(built):
+            _refuse_labels(stage, place)
     for broken, key, message in _rules(stage, algorithm):
         if broken:
             raise UsageError(f"{place.at(key)}: {message}")
     return stage
+
+
+def _refuse_labels(stage: Stage, place: Place) -> None:
+    """No grader may compare with references where another is to do without."""
+    for name, part in stage.reward.items():
+        if isinstance(part.grader, str) and part.grader in COMPARE:
+            raise UsageError(
+                f"{place.at('reward', name)}: {part.grader!r} compares with references, and a recipe that learns "
+                "without labels keeps them from the trainer; name it in an evaluation's metrics instead"
+            )
 
 
 def _questions(stage: Stage) -> dict[tuple[str, ...], EvaluationSpec]:
@@ -312,6 +334,14 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     yield sampling.max_tokens < 1, "sampling.max_tokens", "at least one token"
     yield sampling.temperature < 0, "sampling.temperature", "must not be below 0"
     yield not 0 < sampling.top_p <= 1, "sampling.top_p", "must be above 0 and at most 1"
+    for key in ("voters", "contrast"):
+        others: VoterSettings | None = getattr(experience, key)
+        if others is not None:
+            yield others.size < 1, f"experience.{key}.size", "at least one attempt a task"
+            yield not 0 <= others.decay < 1, f"experience.{key}.decay", "a share, from 0 to less than 1"
+            known = not others.rewrite or others.rewrite in REWRITES or ".py:" in others.rewrite
+            yield not known, f"experience.{key}.rewrite", f"{', '.join(REWRITES)} or file.py:function"
+    yield stage.guards.window < 1, "guards.window", "at least one step"
     yield stage.optimizer.learning_rate <= 0, "optimizer.learning_rate", "must be above 0"
     yield not 0 <= stage.optimizer.warmup <= 1, "optimizer.warmup", "a share of all steps, from 0 to 1"
     yield stage.learner.minibatches < 1, "learner.minibatches", "at least one"

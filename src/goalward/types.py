@@ -74,11 +74,17 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One task, the attempts at it, and (once judged) one feedback for each attempt."""
+    """One task, the attempts at it, and (once judged) one feedback for each attempt.
+
+    Nobody learns from the other two, but a vote listens to them: `voters` are more attempts at the task, by whoever
+    else was asked; `contrast` are attempts at a changed question, whose right answer should be another one.
+    """
 
     task: Task
     rollouts: tuple[Rollout, ...]
     feedback: tuple[Feedback, ...] = ()
+    voters: tuple[Rollout, ...] = ()
+    contrast: tuple[Rollout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

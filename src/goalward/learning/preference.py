@@ -25,8 +25,9 @@ FAMILY: dict[str, dict[str, object]] = {
     "ipo": {"objective": "ipo"},
     "simpo": {"objective": "simpo", "beta": 2.0, "gamma": 1.0},
     "orpo": {"objective": "orpo", "anchor": 1.0},
+    "scpo": {"objective": "dpo", "beta": 0.5, "anchor": 1.0, "extremes": True},
 }
-"""DPO arXiv:2305.18290, IPO arXiv:2310.12036, SimPO arXiv:2405.14734, ORPO arXiv:2403.07691."""
+"""DPO arXiv:2305.18290, IPO arXiv:2310.12036, SimPO arXiv:2405.14734, ORPO arXiv:2403.07691, ScPO arXiv:2411.04109."""
 
 
 def log_sigmoid(x: Array) -> Array:
@@ -85,6 +86,12 @@ def pairs(group: Group) -> list[tuple[int, int]]:
     return [(better, worse) for (high, better), (low, worse) in met if high > low]
 
 
+def _gap(group: Group, better: int, worse: int) -> float:
+    high, low = group.feedback[better].score, group.feedback[worse].score
+    assert high is not None and low is not None  # `pairs` takes no others
+    return high - low
+
+
 def pair_examples(chosen: Sequence[tuple[Rollout, Rollout, float]]) -> list[Example]:
     """Examples in twos, the better and then the worse, from (better, worse, weight).
 
@@ -109,12 +116,15 @@ class Preference:
     gamma: the margin that simpo asks for.
     anchor: weight of the better attempt's negative log-likelihood per token, which keeps the loss from
     being lowered by making both unlikely.
+    extremes: of each task the best attempt and the worst one only, weighted by how far apart they scored; on the
+    votes' shares (`soft_vote`) that is ScPO.
     """
 
     objective: Objective = "dpo"
     beta: float = 0.1
     gamma: float = 0.0
     anchor: float = 0.0
+    extremes: bool = False
     source: ClassVar[Source] = "attempts"
     needs_reference: ClassVar[bool] = False
     reward_kl: ClassVar[float] = 0.0
@@ -131,9 +141,13 @@ class Preference:
         return bool(pairs(group))
 
     def credit(self, groups: Sequence[Group]) -> list[Example]:
-        """The pairs of every group, each with the same weight."""
+        """The pairs of every group, each with the same weight, or the extremes with that of their distance."""
         return pair_examples(
-            [(group.rollouts[i], group.rollouts[j], 1.0) for group in groups for i, j in pairs(group)]
+            [
+                (group.rollouts[i], group.rollouts[j], _gap(group, i, j) if self.extremes else 1.0)
+                for group in groups
+                for i, j in pairs(group)[: 1 if self.extremes else None]
+            ]
         )
 
     def weigh(

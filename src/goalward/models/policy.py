@@ -102,12 +102,17 @@ class Policy:
         """
         if self._kept is None:
             raise RuntimeError("no reference was kept: call keep_reference() first")
-        self._swap(self._kept)
+        with self.wearing(self._kept), torch.no_grad():
+            yield self
+
+    @contextmanager
+    def wearing(self, kept: list[Tensor]) -> Iterator["Policy"]:
+        """This policy with the weights `kept` in place of its trainable ones, in their order, until the block ends."""
+        self._swap(kept)
         try:
-            with torch.no_grad():
-                yield self
+            yield self
         finally:
-            self._swap(self._kept)
+            self._swap(kept)
 
     def _swap(self, kept: list[Tensor]) -> None:
         for index, parameter in enumerate(self.parameters()):
