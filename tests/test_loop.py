@@ -99,6 +99,12 @@ OFFLINE = {
     "kto": ["algorithm.threshold=0.6"],
     "simpo": [],
     "orpo": [],
+    "topr": ["algorithm.baseline=0.4", "algorithm.kl=0.01"],
+    "rebel": [],
+    "astar_po": [],
+    "dro": [],
+    "oreo": [],
+    "iql": [],
 }
 
 

@@ -52,6 +52,18 @@ class RewardPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StitchSettings:
+    """How recorded attempts are joined.
+
+    key: where they may be cut and what must agree there: "values", or "file.py:function" (text -> list of
+    (place, key)); temperature: the weight of the KL to what was recorded; 0 is hard stitching.
+    """
+
+    key: str = "values"
+    temperature: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExperienceSettings:
     """What a step gathers.
 
@@ -61,11 +73,13 @@ class ExperienceSettings:
     voters, contrast: more attempts at each task, or at a changed question, that a vote listens to;
     reflect: learn from `group_size` improved attempts, which read earlier ones, sampled or from a log.
     log: learn from recorded attempts instead: a file, a run's folder, or an earlier stage's name. A step then
-    takes `prompts` tasks with all their attempts. Their recorded scores count, unless there is a reward.
+    takes `prompts` tasks with all their attempts. Their recorded scores count, unless there is a reward;
+    stitch: learn from `group_size` attempts at each task that are stitched from the log's.
     """
 
     split: str = "train"
     log: str | None = None
+    stitch: StitchSettings | None = None
     prompts: int = 32
     group_size: int = 8
     steps: int | None = None
@@ -298,6 +312,11 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
         return
     log = experience.log is not None
     yield log and stage.do == "record", "experience.log", "a log is made of new attempts; leave it out"
+    yield (
+        experience.stitch is not None and not log,
+        "experience.stitch",
+        "name what to stitch in experience.log",
+    )
     again = stage.do == "record" and algorithm.rounds > 1
     yield again, "algorithm", "dynamic sampling has no use in a log, which wants failures too; use grpo"
     yield (

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from goalward.experience.demonstrations import Demonstrations
 from goalward.experience.experience import Experience
 from goalward.experience.log import Log, RecordedLog, effective_sample_size
 from goalward.experience.reflect import Reflecting, Reflector
+from goalward.experience.stitched import CUTS, StitchedLog
 from goalward.experience.voters import Asking, Voters, VoterSettings
 from goalward.feedback.agreement import Vote
 from goalward.feedback.answers import tagged_answer
@@ -91,7 +93,7 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     average = MovingAverage(policy, slow.decay) if slow else None
     labels = watch is None
     changes = list(_changes(stage, base, policy, engine, average, labels=labels))
-    source = _source(stage, algorithm, policy, engine, labels=labels)
+    source = _source(stage, base, algorithm, policy, engine, labels=labels)
     experience = Changed(source, changes) if changes else source
     settings = stage.experience
     draws = (
@@ -202,12 +204,25 @@ def _title(table: Table, split: str) -> str:
 
 
 def _source(
-    stage: Stage, algorithm: Algorithm, policy: Policy, engine: Engine, *, labels: bool
+    stage: Stage, base: Path, algorithm: Algorithm, policy: Policy, engine: Engine, *, labels: bool
 ) -> Experience:
     settings = stage.experience
     if settings.log is not None:
-        log = RecordedLog(Path(settings.log))
-        return Log(log, policy.chat, vocabulary=policy.vocabulary, context=policy.context, seed=stage.seed)
+        recorded = RecordedLog(Path(settings.log))
+        log = Log(
+            recorded, policy.chat, vocabulary=policy.vocabulary, context=policy.context, seed=stage.seed
+        )
+        if settings.stitch is None:
+            return log
+        named = settings.stitch.key
+        return StitchedLog(
+            log,
+            policy.chat,
+            CUTS[named] if named in CUTS else _function(named, base),
+            attempts=settings.group_size,
+            temperature=settings.stitch.temperature,
+            seed=stage.seed,
+        )
     tasks = make_tasks(stage.task).tasks(settings.split)
     if not labels:  # before anything that acts, judges or learns sees one
         tasks = [unlabelled(task) for task in tasks]
@@ -278,10 +293,15 @@ def _voters(
 
 def _rewrite(name: str, base: Path) -> Callable[[str], str]:
     """How a question is put otherwise: not at all, by name, or by a function in a file."""
-    file, _, function = name.rpartition(":")
-    if file.endswith(".py"):
-        return load_function(Path(file) if Path(file).is_file() else base / file, function)
+    if ".py:" in name:
+        return _function(name, base)
     return rewrite_named(name) if name else str
+
+
+def _function(name: str, base: Path) -> Callable[..., Any]:
+    """The function that "file.py:function" names. Raises UsageError where there is none."""
+    file, _, function = name.rpartition(":")
+    return load_function(Path(file) if Path(file).is_file() else base / file, function)
 
 
 def _short_enough(tasks: Sequence[Task], policy: Policy, limit: int) -> Sequence[Task]:

@@ -16,8 +16,10 @@ from multiprocessing import get_context
 
 import numpy as np
 import torch
+from rich.table import Table
 
 from goalward.benches.tiny import Sees, TinyLearner, TinyPolicy, TinyValues, Walks, lay_out
+from goalward.errors import unknown_name
 from goalward.experience.stitch import Merged, Step, Trajectory
 from goalward.learning.algorithm import Algorithm, Relative, Valued
 from goalward.learning.critic import Critic, CriticSettings
@@ -75,6 +77,71 @@ def relay(seeds: Sequence[int], sees: Sequence[Sees], methods: Sequence[str], wo
     # A forked child would inherit torch's threads in whatever state they are.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(trial, *zip(*jobs, strict=True)))
+
+
+def modes(name: str) -> tuple[Sees, ...]:
+    """The modes that `name` means. Raises UsageError where it means none."""
+    known: dict[str, tuple[Sees, ...]] = {
+        "markov": ("markov",),
+        "history": ("history",),
+        "both": ("markov", "history"),
+    }
+    if name not in known:
+        raise unknown_name("way to see", name, known)
+    return known[name]
+
+
+def chosen(names: Sequence[str] | None) -> list[str]:
+    """The methods of these names, in the table's order; all where none is named."""
+    for name in names or ():
+        if name not in NAMES:
+            raise unknown_name("method", name, NAMES)
+    return [name for name in NAMES if not names or name in names]
+
+
+def table(trials: Sequence[Trial]) -> Table:
+    """Success from the first live node, mean and range over the seeds."""
+    shown = Table("method", title="Relay: how often the goal is reached")
+    seen = list(dict.fromkeys(trial.sees for trial in trials))
+    for mode in seen:
+        shown.add_column(f"{mode}, mean", justify="right")
+        shown.add_column("least to most", justify="right")
+    problem = Relay()
+    bounds = {"ceiling of imitation (exact)": problem.ceiling}
+    bounds[f"soft optimum at b = {TEMPERATURE} (exact)"] = problem.soft_optimum(TEMPERATURE)
+    for name in trials[0].success:
+        cells = []
+        for mode in seen:
+            found = [trial.success[name] for trial in trials if trial.sees == mode]
+            cells += [f"{np.mean(found):.3f}", f"{min(found):.3f} to {max(found):.3f}"]
+        shown.add_row(name, *cells)
+    shown.add_section()
+    for name, value in bounds.items():
+        shown.add_row(name, *[f"{value:.3f}", ""] * len(seen))
+    return shown
+
+
+def footnote(trials: Sequence[Trial]) -> str:
+    """How far the values of soft-stitch are from the closed form, and how much of what it made is new."""
+    gaps = [value_gaps(trial) for trial in trials]
+    return (
+        "Values of soft-stitch at the live nodes: at most "
+        f"{max(own for own, _ in gaps):.3f} from the closed form for what was recorded, "
+        f"{max(chance for _, chance in gaps):.3f} from that for walks of chance.\n"
+        f"New walks among the stitched: {np.mean([trial.new for trial in trials]):.1%}."
+    )
+
+
+def value_gaps(trial: Trial) -> tuple[float, float]:
+    """The largest distance of a trial's values from the closed forms: for the log's policy, and for chance's.
+
+    They differ, since a log that leaves early successes out shows its live nodes a little worse than they are.
+    """
+    problem = Relay(seed=trial.seed)
+    own = problem.soft_values(TEMPERATURE, problem.chances())
+    chance = problem.soft_values(TEMPERATURE)
+    found = np.array(trial.values)
+    return float(np.abs(found - own[:-1]).max()), float(np.abs(found - chance[:-1]).max())
 
 
 def trial(seed: int, sees: Sees, methods: Sequence[str]) -> Trial:

@@ -10,11 +10,12 @@ Problems are split in two halves, so that what is read off one can be checked on
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.table import Table
 
 from goalward.errors import UsageError
 from goalward.experience.equations import Equation, Graft, Worked, close, grafts, read_worked
@@ -151,6 +152,64 @@ def graft(problems: Sequence[Problem], *, null: bool = False, seed: int = 0) -> 
     )
 
 
+def study(problems: Sequence[Problem], nulls: int = 3) -> dict[str, dict[str, dict[str, float]]]:
+    """Merge and graft with their controls, on all problems and on either half: part -> row -> counts.
+
+    The controls of grafting are a mean over `nulls` ways to pair problems with others.
+    """
+    first, second = halves(problems)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for part, chosen in (("all", problems), ("half A", first), ("half B", second)):
+        controls = [asdict(graft(chosen, null=True, seed=seed)) for seed in range(nulls)]
+        found[part] = {
+            "merge": asdict(merge(chosen)),
+            "merge, null": asdict(merge(chosen, null=True)),
+            "graft": asdict(graft(chosen)),
+            "graft, null": {name: float(np.mean([c[name] for c in controls])) for name in controls[0]},
+        }
+    return found
+
+
+def tables(found: dict[str, dict[str, dict[str, float]]]) -> list[Table]:
+    """The study, for people."""
+    merged = Table(
+        "merge", "new", "right", "share", "from a failed beginning", "problems", "right ones logged"
+    )
+    grafted = Table(
+        "graft",
+        "unsolved",
+        "truth reached",
+        "share",
+        "chosen by count",
+        "candidates each",
+        "equations that hold",
+    )
+    for part, rows in found.items():
+        for name in ("merge", "merge, null"):
+            row = rows[name]
+            merged.add_row(
+                f"{name}: {part}",
+                f"{row['new']:,.0f}",
+                f"{row['right']:,.0f}",
+                f"{row['right'] / max(row['new'], 1):.1%}",
+                f"{row['failed']:,.0f}",
+                f"{row['solved']:,.0f}",
+                f"{row['logged']:,.0f}",
+            )
+        for name in ("graft", "graft, null"):
+            row = rows[name]
+            grafted.add_row(
+                f"{name}: {part}",
+                f"{row['unsolved']:,.0f}",
+                f"{row['reached']:,.1f}",
+                f"{row['reached'] / max(row['unsolved'], 1):.1%}",
+                f"{row['chosen']:,.1f}",
+                f"{row['candidates']:,.1f}",
+                f"{row['held'] / max(row['equations'], 1):.2%}",
+            )
+    return [merged, grafted]
+
+
 def halves(problems: Sequence[Problem], seed: int = 0) -> tuple[list[Problem], list[Problem]]:
     """The problems in two halves, by chance."""
     order = np.random.default_rng(seed).permutation(len(problems)).tolist()
@@ -168,6 +227,10 @@ def example(problems: Sequence[Problem]) -> tuple[Problem, Stitched, Worked, Wor
             begun, end = by_name[first.name], by_name[second.name]
             equations = _equations(stitched)
             if begun.correct or not end.correct or equations in recorded or len(stitched.pieces) != 2:
+                continue
+            if stitched.pieces[0][1] == len(
+                begun.equations
+            ):  # the beginning should leave something to do better
                 continue
             size = sum(len(equation.text) for equation in equations) + len(end.ending)
             if all(equation.holds for equation in equations) and (best is None or size < best[0]):
