@@ -156,3 +156,19 @@ def test_merge_parse_and_without():
     assert parse_override("a=../x") == {"a": "../x"}
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
     assert without({"a": {"b": 1, "c": 2}, "d": 4}, {"a": {"b": 9}}) == {"a": {"c": 2}, "d": 4}
+
+
+def test_a_log_may_be_an_earlier_stage(write):
+    text = """
+[stages.log]
+do = "record"
+[stages.a]
+algorithm = "dpo"
+experience.log = "log"
+[stages.b]
+algorithm = "dpo"
+experience.log = "later"
+[stages.later]
+"""
+    recipe = load_recipe(write(text), ["run=runs/x"])
+    assert [stage.experience.log for stage in recipe.stages] == [None, "runs/x/log", "later", None]

@@ -1,7 +1,8 @@
 """TOML to a validated, frozen Recipe: every choice of a run, checked before anything loads."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -11,6 +12,7 @@ import tomli_w
 from goalward.engines.engine import Sampling
 from goalward.errors import UsageError
 from goalward.experience.reflect import ReflectSettings
+from goalward.experience.stitched import StitchSettings
 from goalward.experience.voters import VoterSettings
 from goalward.feedback.build import COMPARE, build_grader, without_labels
 from goalward.feedback.guards import Guards
@@ -49,18 +51,6 @@ class RewardPart:
 
     grader: str | Table
     weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StitchSettings:
-    """How recorded attempts are joined.
-
-    key: where they may be cut and what must agree there: "values", or "file.py:function" (text -> list of
-    (place, key)); temperature: the weight of the KL to what was recorded; 0 is hard stitching.
-    """
-
-    key: str = "values"
-    temperature: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +183,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         stages = {name: without(table, over) for name, table in stages.items()}
     name = raw.pop("name", path.stem)
     directory = Path(raw.pop("run", f"runs/{name}"))
-    read_stages = tuple(_read_stage(stage, merge(raw, table), path) for stage, table in stages.items())
+    read_stages = tuple(
+        _with_log(_read_stage(stage, merge(raw, table), path), stages, directory)
+        for stage, table in stages.items()
+    )
     _check_starts(read_stages, path)
     resolved = {"name": name, "run": str(directory)}
     if list(stages) == [""]:
@@ -369,6 +362,15 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     yield stage.checkpoint.keep < 1, "checkpoint.keep", "at least one"
     often = stage.validation is None or stage.validation.every > 0
     yield not often, "validation.every", "validate after how many steps? At least 1"
+
+
+def _with_log(stage: Stage, stages: Iterable[str], directory: Path) -> Stage:
+    """The stage with the folder of the earlier stage that its log names, if it names one."""
+    earlier = itertools.takewhile(lambda name: name != stage.name, stages)
+    if stage.experience.log not in earlier:
+        return stage
+    log = str(directory / stage.experience.log)
+    return dataclasses.replace(stage, experience=dataclasses.replace(stage.experience, log=log))
 
 
 def _check_starts(stages: Sequence[Stage], path: Path) -> None:

@@ -102,7 +102,6 @@ def _run_stage(recipe: Recipe, stage: Stage, run: Run, console: Console) -> None
 
 def _train(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
     name = stage.name or recipe.name
-    stage = _log_of_stage(recipe, stage)
     parts = build(stage, recipe.base, _start(recipe, stage), checkpoint.latest(run.directory))
     if recipe.single and parts.learner.step == 0:  # what the report calls before and after
         _examine_all(recipe, stage, run, parts.policy, console, step=0)
@@ -167,10 +166,3 @@ def _start(recipe: Recipe, stage: Stage) -> str:
         return stage.model.name
     [earlier] = [other for other in recipe.stages if other.name == stage.start]
     return str(final_model(recipe.folder(earlier)))
-
-
-def _log_of_stage(recipe: Recipe, stage: Stage) -> Stage:
-    """The stage with the folder of the earlier stage that its log names, if it names one."""
-    folders = {other.name: str(recipe.folder(other)) for other in recipe.stages if other.name}
-    log = stage.experience.log
-    return replace(stage, experience=replace(stage.experience, log=folders.get(log, log) if log else None))

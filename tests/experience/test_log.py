@@ -1,6 +1,7 @@
 """A log is read row by row, and what is wrong with it is said with the line."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,17 @@ def test_an_endless_line_is_not_read_whole(write, monkeypatch: pytest.MonkeyPatc
     path = write([GOOD, GOOD | {"response": "x" * 2**21}])
     with pytest.raises(UsageError, match="line 2: over 1 MiB in one row"):
         RecordedLog(path)
+
+
+def test_a_log_is_not_held_in_memory(write):
+    rows = [{"prompt": f"say {n}", "response": "x" * 4000, "reward": 0} for n in range(2000)]
+    path = write(rows)
+    tracemalloc.start()
+    try:
+        log = RecordedLog(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size > 8e6
+    assert most < 2e6
+    assert log.row(1234).task.messages[0]["content"] == "say 1234"

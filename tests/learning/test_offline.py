@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from goalward.learning.algorithm import Likelihood, Relative, TokenBatch, ValueBatch, Valued
+from goalward.learning.credit import to_go
 from goalward.learning.critic import Critic, CriticSettings, lower
+from goalward.learning.objectives import backup, conservative, expectile, masked_mean, perturbed
 from goalward.learning.offline import (
     IQL,
     OFFLINE,
@@ -16,13 +18,7 @@ from goalward.learning.offline import (
     REBEL,
     TOPR,
     TrajectoryRegression,
-    backup,
-    conservative,
-    expectile,
-    masked_mean,
-    perturbed,
     regularised,
-    to_go,
 )
 from goalward.types import Feedback, Group, Rollout, Task
 

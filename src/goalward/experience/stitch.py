@@ -77,7 +77,7 @@ class Merged:
         self._edges: dict[Hashable, dict[tuple[Hashable, Hashable], _Edge]] = {}
         self.recorded: set[tuple[Hashable, ...]] = set()
         for trajectory in trajectories:
-            self.recorded.add(tuple(step.edge for step in trajectory.steps))
+            self.recorded.add(_taken(trajectory.steps))
             after = [step.key for step in trajectory.steps[1:]] + [END]
             for number, (step, following) in enumerate(zip(trajectory.steps, after, strict=True)):
                 # The end of a success and of a failure may look alike; a terminal's value is their mean.
@@ -152,8 +152,8 @@ class Merged:
         return Stitched(steps=tuple(steps), sources=tuple(sources))
 
     def is_new(self, stitched: Stitched) -> bool:
-        """Whether no recorded attempt took these steps."""
-        return tuple(step.edge for step in stitched.steps) not in self.recorded
+        """Whether no recorded attempt took these steps from there."""
+        return _taken(stitched.steps) not in self.recorded
 
     def _scores(
         self, key: Hashable, values: dict[Hashable, float], temperature: float
@@ -224,6 +224,11 @@ def splices(
                             first,
                             second,
                         )
+
+
+def _taken(steps: Sequence[Step]) -> tuple[Hashable, ...]:
+    """Where an attempt began, and all that it did."""
+    return (*(step.key for step in steps[:1]), *(step.edge for step in steps))
 
 
 def _keys(trajectory: Trajectory) -> list[Hashable]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import cast
 
@@ -37,6 +38,18 @@ CUTS: dict[str, Cuts] = {"values": computed_values}
 """By the name in a recipe; others are a function of the user's, "file.py:function"."""
 
 _START = "<start>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StitchSettings:
+    """How recorded attempts are joined.
+
+    key: where they may be cut and what must agree there: "values", or "file.py:function" (text -> list of
+    (place, key)); temperature: the weight of the KL to what was recorded; 0 is hard stitching.
+    """
+
+    key: str = "values"
+    temperature: float = 0.1
 
 
 class StitchedLog:

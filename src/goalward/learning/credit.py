@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from goalward.types import Example
+from goalward.types import Example, FloatArray
 
 Scores = NDArray[np.float64]
 Normalise = Literal["sequence", "token", "constant", "sum"]
@@ -65,3 +65,8 @@ def by_attempt(examples: Sequence[Example], advantage: Scores) -> list[Example]:
         replace(example, advantage=np.full(example.weight.shape, value, np.float32))
         for example, value in zip(examples, advantage.tolist(), strict=True)
     ]
+
+
+def to_go(values: FloatArray) -> Scores:
+    """Sums from each place to the end, [C] -> [C]."""
+    return np.asarray(np.cumsum(values[::-1], dtype=np.float64)[::-1])

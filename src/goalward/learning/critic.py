@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from goalward.learning.algorithm import Likelihood, ValueBatch, Valued
-from goalward.learning.offline import perturbed, to_go
+from goalward.learning.credit import to_go
+from goalward.learning.objectives import perturbed
 from goalward.types import Example, FloatArray
 
 Encode = Callable[[Sequence[Example]], Any]

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from goalward.learning.algorithm import Likelihood, Source, TokenBatch, ValueBatch
-from goalward.learning.credit import by_attempt
+from goalward.learning.credit import by_attempt, to_go
 from goalward.learning.imitation import exponential_weights, log_likelihood_loss
+from goalward.learning.objectives import backup, conservative, expectile, masked_mean
 from goalward.types import Example, FloatArray, Group
 
 Array = NDArray[np.float64]
@@ -43,39 +43,10 @@ def scored(groups: Sequence[Group], *, baseline: float = 0.0) -> list[Example]:
     ]
 
 
-def to_go(values: FloatArray) -> Array:
-    """Sums from each place to the end, [C] -> [C]."""
-    return np.asarray(np.cumsum(values[::-1], dtype=np.float64)[::-1])
-
-
 def drift(likelihood: Likelihood) -> FloatArray:
     """Log pi - log pi_ref of each token, [C]."""
     assert likelihood.reference is not None
     return likelihood.policy - likelihood.reference
-
-
-def expectile(difference: Tensor, tau: float) -> Tensor:
-    """|tau - 1(u < 0)| u^2 of each u, [n]: above tau = .5 its minimiser leans to the best that happens (IQL)."""
-    return torch.where(difference < 0, 1 - tau, tau) * difference**2
-
-
-def backup(reward: Tensor, after: Tensor, last: Tensor) -> Tensor:
-    """The goal r + V(s') of Q at each token, [n]: the value of what follows, and the reward where nothing does.
-
-    after: V before each token of the flat batch; the next token's stands one place on.
-    """
-    following = torch.roll(after, -1)
-    return torch.where(last, reward, following)
-
-
-def conservative(qualities: Tensor, action: Tensor) -> Tensor:
-    """-log softmax(Q)[a], [n]: keeps actions that were never recorded from looking good (CQL)."""
-    return torch.nn.functional.cross_entropy(qualities, action, reduction="none")
-
-
-def perturbed(logprobs: Tensor, quality: Tensor, value: Tensor, beta: float) -> Tensor:
-    """The policy that ILQL decodes with: log of pi exp(beta (Q - V)), normalised; [n, vocabulary], value [n]."""
-    return torch.log_softmax(logprobs + beta * (quality - value[:, None]), -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,11 +373,6 @@ def regularised(batch: TokenBatch, kl: float) -> tuple[Tensor, dict[str, Tensor]
     assert batch.divergence is not None
     divergence = (batch.weight * batch.divergence).sum()
     return loss + kl * divergence, sums | {"kl": divergence}
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean of values [n] where mask [n]; 0 where that is nowhere. One mask counts above and below."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
 def _of_cut(batch: ValueBatch) -> Tensor:
