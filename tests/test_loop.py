@@ -90,6 +90,7 @@ def test_every_algorithm_learns(start: Start, algorithm: str):
     assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.25
 
 
+CRITIC = ["learner.critic.learning_rate=1e-2", "learner.critic.polyak=0.1"]
 OFFLINE = {
     "rejection_sampling": ["algorithm.threshold=0.7"],
     "rwr": [],
@@ -100,11 +101,11 @@ OFFLINE = {
     "simpo": [],
     "orpo": [],
     "topr": ["algorithm.baseline=0.4", "algorithm.kl=0.01"],
-    "rebel": [],
+    "rebel": ["optimizer.learning_rate=4e-3", "experience.steps=60"],
     "astar_po": [],
     "dro": [],
-    "oreo": [],
-    "iql": [],
+    "oreo": [*CRITIC, "algorithm.beta=0.1", "experience.steps=60"],
+    "iql": [*CRITIC, "experience.steps=60"],
 }
 
 
@@ -118,7 +119,7 @@ def test_every_algorithm_learns_from_a_log(start: Start, algorithm: str):
         f"algorithm={algorithm}",
         f"experience.log={log}",
         "experience.steps=30",
-        "checkpoint.every=30",
+        "checkpoint.every=100",
         *OFFLINE[algorithm],
         base=RECIPE.partition("[reward]")[0],  # the recorded scores count
     )

@@ -366,11 +366,11 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
 
 def _with_log(stage: Stage, stages: Iterable[str], directory: Path) -> Stage:
     """The stage with the folder of the earlier stage that its log names, if it names one."""
-    earlier = itertools.takewhile(lambda name: name != stage.name, stages)
-    if stage.experience.log not in earlier:
+    named = stage.experience.log
+    if named is None or named not in itertools.takewhile(lambda name: name != stage.name, stages):
         return stage
-    log = str(directory / stage.experience.log)
-    return dataclasses.replace(stage, experience=dataclasses.replace(stage.experience, log=log))
+    settings = dataclasses.replace(stage.experience, log=str(directory / named))
+    return dataclasses.replace(stage, experience=settings)
 
 
 def _check_starts(stages: Sequence[Stage], path: Path) -> None:

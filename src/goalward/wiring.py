@@ -32,7 +32,7 @@ from goalward.feedback.grader import Grader
 from goalward.feedback.guards import Guards
 from goalward.feedback.weighted import Part, Weighted
 from goalward.learning.algorithm import Algorithm, Relative, Valued
-from goalward.learning.critic import Critic, CriticSettings
+from goalward.learning.critic import Critic
 from goalward.learning.imitation import imitate
 from goalward.learning.learner import Learner, LearnerSettings, likelihoods
 from goalward.models.average import MovingAverage
@@ -195,7 +195,7 @@ def _critic(stage: Stage, algorithm: Algorithm, policy: Policy) -> Critic | None
     def encode(examples: Sequence[Example]) -> Tensor:
         return hidden_states(policy, examples, budget=budget)
 
-    return Critic(heads.to(policy.device), encode, CriticSettings())
+    return Critic(heads.to(policy.device), encode, stage.learner.critic)
 
 
 def _title(table: Table, split: str) -> str:

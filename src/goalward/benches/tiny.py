@@ -74,7 +74,8 @@ class Block(nn.Module):
         # Alone, the softmax is over one key.
         attended = v if self.alone else nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(attended.transpose(1, 2).reshape(b, t, width))
-        return x + self.mlp(self.after(x))
+        found: Tensor = x + self.mlp(self.after(x))
+        return found
 
 
 class TinyPolicy(nn.Module):

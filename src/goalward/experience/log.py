@@ -139,11 +139,11 @@ class Log:
         """The next `count` tasks with what was recorded; `version` does not matter, it is the past."""
         indices = self._order.take(self.cursor, count)
         self.cursor += count
-        return [self.group(self._log.tasks[index]) for index in indices]
+        return [self.group(index) for index in indices]
 
-    def group(self, task: str) -> Group:
-        """All attempts at one task."""
-        rows = self._log.attempts(task)
+    def group(self, index: int) -> Group:
+        """All attempts at the log's task number `index`."""
+        rows = self._log.attempts(self._log.tasks[index])
         return Group(
             task=rows[0].task,
             rollouts=tuple(self.rollout(row) for row in rows),

@@ -82,7 +82,7 @@ class StitchedLog:
         indices = self._order.take(self.cursor, count)
         self.cursor += count
         return [
-            self._stitched(self._log.group(self._log.tasks[index]), np.random.default_rng([self._seed, draw]))
+            self._stitched(self._log.group(index), np.random.default_rng([self._seed, draw]))
             for draw, index in zip(draws, indices, strict=True)
         ]
 

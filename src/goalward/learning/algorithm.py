@@ -106,7 +106,7 @@ class Relative(Protocol):
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]
     ) -> tuple[list[Example], dict[str, float]]:
-        """What `credit` gave, in its order, with -d loss / d log pi as the advantage; and metrics to report.
+        """What `credit` gave, at least one and in its order, with -d loss / d log pi as the advantage; and metrics to report.
 
         The metric "loss" is the objective's own value: the surrogate's says nothing.
         """

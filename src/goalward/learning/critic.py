@@ -47,8 +47,6 @@ class Critic:
         Returns the likelihoods with V, and where the network has it the slow copies' lower Q, as they were
         before; and the loss. The score of an attempt is its examples' advantage.
         """
-        if not examples:
-            return [], 0.0
         inputs = self._encode(examples)
         value, qualities = self._network(inputs)
         action = _actions(examples).to(value.device)

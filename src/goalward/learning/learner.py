@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch, Valued
-from goalward.learning.critic import Critic
+from goalward.learning.critic import Critic, CriticSettings
 from goalward.learning.optimizer import Optimizer, OptimizerSettings, learning_rate
 from goalward.learning.pack import MicroBatch, micro_batches, pack
 from goalward.models.logprobs import score
@@ -26,10 +26,12 @@ class LearnerSettings:
 
     micro_batch_tokens: padded tokens in one forward pass; memory, not the result, depends on it.
     minibatches: optimizer steps made from one batch of examples.
+    critic: how value heads learn, where the algorithm has some.
     """
 
     micro_batch_tokens: int = 8192
     minibatches: int = 1
+    critic: CriticSettings = field(default_factory=CriticSettings)
 
 
 class Learner:
@@ -94,7 +96,7 @@ class Learner:
         start = time.perf_counter()
         rate = learning_rate(self._schedule, self.step, self._steps)
         noticed: dict[str, float] = {}
-        if isinstance(algorithm, Relative):
+        if examples and isinstance(algorithm, Relative):
             found = likelihoods(
                 self._policy,
                 examples,

@@ -210,8 +210,7 @@ class REBEL:
         score = np.array([float(e.advantage[0]) for e in examples]).reshape(-1, 2)
         residual = (sums - self.eta * score) @ np.array([1.0, -1.0])
         slope = 2 * residual[:, None] * np.array([1.0, -1.0])
-        metrics = {"loss": float(np.mean(residual**2))} if len(examples) else {}
-        return by_attempt(examples, -slope.ravel()), metrics
+        return by_attempt(examples, -slope.ravel()), {"loss": float(np.mean(residual**2))}
 
     def loss(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The log-likelihood, weighted."""
@@ -266,7 +265,7 @@ class OREO:
                 residual[-1] = 0.0
             losses.append(residual[example.weight != 0] ** 2)
             weighed.append(replace(example, advantage=(-2 * self.beta * residual).astype(np.float32)))
-        return weighed, {"loss": float(np.concatenate(losses).mean())} if losses else {}
+        return weighed, {"loss": float(np.concatenate(losses).mean())}
 
     def value_loss(self, batch: ValueBatch) -> Tensor:
         """(V(s_t) + b sum_{i>=t} d_i - R)^2, a mean over the tokens of attempts that came to an end."""
@@ -329,12 +328,12 @@ class IQL:
             weight = exponential_weights(better, 1 / self.beta, self.largest)
             weights.append(np.where(example.weight != 0, weight, 0.0))
         tokens = sum(np.count_nonzero(example.weight) for example in examples)
-        mean = sum(float(weight.sum()) for weight in weights) / max(tokens, 1)
+        mean = sum(float(weight.sum()) for weight in weights) / tokens
         nll = sum(float(-(w * each.policy).sum()) for w, each in zip(weights, likelihoods, strict=True))
         return [
             replace(example, advantage=(weight / mean).astype(np.float32))
             for example, weight in zip(examples, weights, strict=True)
-        ], {"loss": nll / mean / tokens} if tokens else {}
+        ], {"loss": nll / mean / tokens}
 
     def value_loss(self, batch: ValueBatch) -> Tensor:
         """Two squared errors of Q, the expectile loss of V, and the conservative term."""

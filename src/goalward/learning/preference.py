@@ -166,7 +166,7 @@ class Preference:
             "loss": float(share @ (loss + self.anchor * nll)),
             "margin": float(margin.mean()),
             "preferred_share": float((margin > 0).mean()),
-        } if len(examples) else {}
+        }
 
     def loss(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The log-likelihood, weighted by the slopes."""
@@ -239,7 +239,7 @@ class KTO:
     ) -> tuple[list[Example], dict[str, float]]:
         """The slope of the value function in each attempt's log-ratio."""
         ratio = log_ratios(likelihoods)
-        zero = max(float(ratio.mean()), 0.0) if ratio.size else 0.0
+        zero = max(float(ratio.mean()), 0.0)
         desirable = np.array([example.advantage[0] > 0 for example in examples])
         loss, slope = kahneman_tversky(ratio, desirable, self.beta, zero)
         share = np.array([example.weight.max() for example in examples])

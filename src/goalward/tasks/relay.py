@@ -55,8 +55,9 @@ class Relay:
             after = token[layer + 1]
             dead = [generator.choice(after[1:], self.actions, replace=False) for _ in range(self.dead)]
             alive = generator.choice(after[1:], self.actions - 1, replace=False)
-            for node, following in zip(token[layer], [[after[0], *alive], *dead], strict=True):
-                found[int(node)] = sorted(int(each) for each in following)
+            following = [np.array([after[0], *alive]), *dead]
+            for node, nodes in zip(token[layer], following, strict=True):
+                found[int(node)] = sorted(nodes.tolist())
         return found
 
     def walks(self, count: int, seed: int) -> list[tuple[int, ...]]:
