@@ -48,8 +48,8 @@ def test_its_loss_and_gradients_are_the_librarys(example, tiny_policy):
         groups.append(Group(task=task, rollouts=rollouts, feedback=feedback))
 
     algorithm = PolicyGradient()
-    micro = pack(algorithm.credit(groups), pad=policy.pad_id, device=policy.device)
-    logprobs, _ = score(policy, micro.tokens, micro.rows, micro.cols, temperature=1.0)
+    micro = pack(algorithm.credit(groups), policy)
+    logprobs, _ = score(policy, micro.layout, micro.at, micro.targets)
     now = logprobs.detach()
     ours, _ = algorithm.loss(
         TokenBatch(

@@ -34,7 +34,8 @@ from goalward.feedback.weighted import Part, Weighted
 from goalward.learning.algorithm import Algorithm, Relative, Valued
 from goalward.learning.critic import Critic
 from goalward.learning.imitation import imitate
-from goalward.learning.learner import Learner, LearnerSettings, likelihoods
+from goalward.learning.learner import Learner, LearnerSettings
+from goalward.learning.optimizer import OptimizerSettings
 from goalward.models.average import MovingAverage
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
@@ -144,7 +145,8 @@ def weigh_log(policy: Policy, recorded: RecordedLog, rows: int = 1000) -> float:
             )
         attempts.append(attempt)
         before.append(attempt.logprobs)
-    found = likelihoods(policy, imitate(attempts), budget=LearnerSettings().micro_batch_tokens)
+    learner = Learner(policy, LearnerSettings(), OptimizerSettings(), steps=1, temperature=1.0, seed=0)
+    found = learner.likelihoods(imitate(attempts), reference=False)
     return effective_sample_size(
         [
             float(np.nansum((now.policy - then)[attempt.sampled], dtype=np.float64))

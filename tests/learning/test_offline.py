@@ -104,6 +104,15 @@ def test_topr_counts_a_failure_by_how_likely_it_still_is():
     assert metrics["taper"] == pytest.approx((math.exp(-1) + 1) / 2)
 
 
+def test_topr_against_the_group_leaves_ties_out_and_counts_them():
+    tied = group((rollout(1), 1.0), (rollout(1), 1.0))
+    mixed = group((rollout(1), 1.0), (rollout(1), 0.0), (rollout(1), None))
+    examples = TOPR(baseline="group").credit([tied, mixed])
+    assert [e.advantage[0] for e in examples] == [0.5, -0.5]
+    assert [e.weight[0] for e in examples] == [0.25, 0.25]
+    assert len(TOPR(baseline="group", kl=0.1).credit([tied, mixed])) == 4
+
+
 def test_trajectory_regression_by_autograd():
     algorithm = TrajectoryRegression(beta=0.3)
     examples = algorithm.credit([group((rollout(2), 1.0), (rollout(3), 0.0))])

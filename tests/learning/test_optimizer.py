@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from goalward.learning.optimizer import Optimizer, OptimizerSettings, learning_rate
+from goalward.learning.optimizer import Optimizer, OptimizerSettings, add, learning_rate
 
 
 def rates(steps, **settings):
@@ -26,11 +26,10 @@ def learn(parameter, settings, gradients, rate=0.1):
     optimizer = Optimizer([parameter], settings)
     norms = []
     for gradient in gradients:
+        total = [None]
         for part in gradient:
-            parameter.grad = torch.as_tensor(part, dtype=parameter.dtype)
-            if parameter.dtype == torch.float32:
-                break
-            optimizer.accumulate()
+            add(total, [torch.as_tensor(part, dtype=parameter.dtype)])
+        optimizer.accumulate(total)
         norms.append(optimizer.step(rate))
     return optimizer, norms
 
@@ -86,7 +85,14 @@ def test_a_restored_optimizer_goes_on_bit_by_bit(dtype):
     again = torch.nn.Parameter(half.detach().clone())
     resumed = Optimizer([again], OptimizerSettings())
     resumed.restore(saved)
-    again.grad = torch.tensor(gradients[2][0], dtype=dtype)
-    resumed.accumulate()
+    resumed.accumulate([torch.tensor(gradients[2][0], dtype=dtype).float()])
     resumed.step(0.1)
     assert torch.equal(again, whole)
+
+
+def test_gradients_of_lanes_add_up():
+    weight = torch.nn.Parameter(torch.zeros(2))
+    optimizer = Optimizer([weight, torch.nn.Parameter(torch.zeros(1))], OptimizerSettings(clip=0))
+    optimizer.accumulate([torch.tensor([1.0, 0.0]), None])
+    optimizer.accumulate([torch.tensor([2.0, 4.0]), None])
+    assert optimizer.step(0.1) == 5.0

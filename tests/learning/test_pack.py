@@ -1,5 +1,5 @@
 import numpy as np
-import torch
+import pytest
 
 from goalward.learning.pack import micro_batches, pack
 from goalward.types import Example, Rollout
@@ -22,31 +22,38 @@ def example(prompt, completion, *, weight=None, logprobs=None):
     )
 
 
-def test_pack_by_hand():
+def test_pack_by_hand(tiny_policy):
     first = example([1, 2, 3], [4, 5], logprobs=[-0.5, -0.25])
     second = example([6], [7, 8, 9], weight=[1, 0, 1])
-    batch = pack([first, second], pad=0, device=torch.device("cpu"))
-    assert batch.tokens.tolist() == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 0]]
+    batch = pack([first, second], tiny_policy())
     # The first completion token is scored from the prompt's last position; the token of weight 0 is not.
-    assert list(zip(batch.rows.tolist(), batch.cols.tolist(), strict=True)) == [
-        (0, 2),
-        (0, 3),
-        (1, 0),
-        (1, 2),
-    ]
-    assert batch.tokens[batch.rows, batch.cols + 1].tolist() == [4, 5, 7, 9]
+    predicting = batch.layout.tokens.flatten()[batch.at]
+    assert predicting.tolist() == [3, 4, 6, 8]
+    assert batch.targets.tolist() == [4, 5, 7, 9]
+    assert batch.example.tolist() == [0, 0, 1, 1]
     assert batch.advantage.tolist() == [0, 1, 0, 2]
     assert batch.behaviour[:2].tolist() == [-0.5, -0.25]
     assert batch.behaviour[2:].isnan().all()
 
 
-def test_micro_batches_fill_the_budget_longest_first():
+def test_padded_micro_batches_fill_the_budget_longest_first():
     examples = [example([1], [2] * n) for n in (1, 9, 3, 4, 2)]
-    split = micro_batches(examples, budget=10)
+    split = micro_batches(examples, budget=10, packed=False)
     lengths = [[e.rollout.completion.size + 1 for e in part] for part in split]
     assert lengths == [[10], [5, 4], [3, 2]]
 
 
-def test_an_example_over_the_budget_stands_alone():
-    split = micro_batches([example([1], [2] * 20), example([1], [2] * 19)], budget=4)
-    assert [len(part) for part in split] == [1, 1]
+def test_packed_micro_batches_count_a_prompt_once_and_keep_its_attempts_together():
+    examples = [example([9, p], [2] * n) for n in (1, 4, 3) for p in (1, 2)] + [example([9, 3], [2] * 6)]
+    split = micro_batches(examples, budget=10, packed=True)
+    seen = [[(e.rollout.prompt[1], e.rollout.completion.size) for e in part] for part in split]
+    # 2 + 6; 2 + 4 + 3 + 1; the same for the other prompt.
+    assert seen == [[(3, 6)], [(1, 4), (1, 3), (1, 1)], [(2, 4), (2, 3), (2, 1)]]
+    [whole] = micro_batches(examples, budget=28, packed=True)
+    assert len(whole) == 7
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_example_over_the_budget_stands_alone(packed):
+    examples = [example([1], [2] * 20), example([1], [2] * 19)]
+    assert [len(part) for part in micro_batches(examples, budget=4, packed=packed)] == [1, 1]

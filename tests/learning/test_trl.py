@@ -119,8 +119,8 @@ def test_loss_and_gradients_equal_trls(tiny_model, tiny_policy, tmp_path, name, 
 
     policy = tiny_policy("qwen2")
     policy.model.load_state_dict(seen["weights"])
-    micro = pack(examples, pad=policy.pad_id, device=policy.device)
-    logprobs, _ = score(policy, micro.tokens, micro.rows, micro.cols, temperature=1.0)
+    micro = pack(examples, policy)
+    logprobs, _ = score(policy, micro.layout, micro.at, micro.targets)
 
     def recorded(key):
         lengths = [example.rollout.completion.size for example in examples]

@@ -1,21 +1,23 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 import transformers
 
 from goalward.errors import UsageError
+from goalward.models.layout import lay_out
 from goalward.models.load import LoRA, ModelConfig, load_policy
 from goalward.models.logprobs import score
 
 TOKENS = torch.randint(0, 256, (2, 12), generator=torch.Generator().manual_seed(0))
-ROWS = torch.arange(2).repeat_interleave(11)
-COLS = torch.arange(11).repeat(2)
 
 
 def scores(policy):
-    return score(policy, TOKENS, ROWS, COLS)[0]
+    layout = lay_out([(row[:1], row[1:]) for row in TOKENS.int().numpy()], policy)
+    at = torch.from_numpy(np.concatenate([path[:-1] for path in layout.paths]))
+    return score(policy, layout, at, TOKENS[:, 1:].flatten())[0]
 
 
 def train(policy, steps=3):

@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from goalward.models import logprobs
+from goalward.models.layout import lay_out
 from goalward.models.logprobs import log_probability, score
 
 
@@ -26,18 +28,18 @@ def test_a_token_of_probability_zero_leaves_the_entropy_finite():
 @pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama", "mistral", "gpt_neox", "mistral_window"])
 def test_score_equals_transformers_log_softmax_and_gradients(tiny_policy, monkeypatch, architecture, chunked):
     if chunked:
-        monkeypatch.setattr(logprobs, "_LOGITS_AT_ONCE", 5 * 272)
+        monkeypatch.setattr(logprobs, "_LOGITS_AT_ONCE", {"cpu": 5 * 272})
     policy = tiny_policy(architecture)
     generator = torch.Generator().manual_seed(0)
     lengths = [19, 7, 13]
     tokens = torch.randint(0, 256, (3, 19), generator=generator)
-    for row, length in enumerate(lengths):
-        tokens[row, length:] = policy.pad_id
-    rows = torch.tensor([r for r, n in enumerate(lengths) for _ in range(n - 4)])
-    cols = torch.tensor([c for n in lengths for c in range(3, n - 1)])
-    weight = torch.randn(len(rows), generator=generator)
+    sequences = [(row[:4], row[4:length]) for row, length in zip(tokens.int().numpy(), lengths, strict=True)]
+    layout = lay_out(sequences, policy)
+    at = torch.from_numpy(np.concatenate([path[3:-1] for path in layout.paths]))
+    targets = torch.cat([row[4:length] for row, length in zip(tokens, lengths, strict=True)])
+    weight = torch.randn(len(at), generator=generator)
 
-    found, entropy = score(policy, tokens, rows, cols, temperature=0.7)
+    found, entropy = score(policy, layout, at, targets, temperature=0.7)
     (found * weight).sum().backward()
     gradients = {name: p.grad.clone() for name, p in policy.model.named_parameters()}
     policy.model.zero_grad()
@@ -59,6 +61,6 @@ def test_score_equals_transformers_log_softmax_and_gradients(tiny_policy, monkey
 def test_scores_are_fp32_in_a_bfloat16_model(tiny_policy):
     policy = tiny_policy("qwen2")
     policy.model.bfloat16()
-    at = torch.tensor([0])
-    found, entropy = score(policy, torch.tensor([[1, 2, 3]]), at, at)
+    layout = lay_out([(np.array([1], np.int32), np.array([2, 3], np.int32))], policy)
+    found, entropy = score(policy, layout, torch.tensor([0]), torch.tensor([2]))
     assert found.dtype == entropy.dtype == torch.float32

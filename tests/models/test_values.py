@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from goalward.models.values import ValueHeads, divergence, hidden_states
+from goalward.models.layout import lay_out
+from goalward.models.values import ValueHeads, distribution, divergence, hidden_states
 from goalward.types import Example, Rollout
 
 
@@ -57,12 +58,20 @@ def test_heads_begin_at_nothing_and_twins_differ_once_they_learn():
 def test_the_kl_is_exact_and_has_the_gradient(tiny_policy, architecture):
     policy = tiny_policy(architecture)
     policy.keep_reference()
-    tokens, rows, cols = torch.tensor([[5, 6, 7, 8]]), torch.tensor([0, 0]), torch.tensor([1, 2])
-    assert divergence(policy, tokens, rows, cols).abs().max() < 1e-6
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    layout = lay_out([(np.array([5, 6], np.int32), np.array([7, 8], np.int32))], policy)
+    at = torch.tensor(layout.paths[0][1:3])
+
+    def apart(temperature: float = 1.0) -> torch.Tensor:
+        with torch.no_grad(), policy.reference() as original:
+            before = distribution(original, layout, at, temperature=temperature)
+        return divergence(distribution(policy, layout, at, temperature=temperature), before)
+
+    assert apart().abs().max() < 1e-6
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
-    found = divergence(policy, tokens, rows, cols, temperature=0.7)
+    found = apart(0.7)
     with torch.no_grad():
         now = (policy.model(tokens).logits[0, 1:3] / 0.7).log_softmax(-1)
         with policy.reference() as original:
@@ -78,4 +87,4 @@ def test_the_kl_is_exact_and_has_the_gradient(tiny_policy, architecture):
         for parameter in policy.parameters():
             if parameter.grad is not None:
                 parameter.sub_(1e-3 * parameter.grad)
-    assert divergence(policy, tokens, rows, cols, temperature=0.7).sum() < found.sum()
+    assert apart(0.7).sum() < found.sum()

@@ -33,7 +33,9 @@ TEMPERATURE = 0.1
 """The soft optimum's and soft-stitch's b. Success needs b < 1 / (L ln A), .18 here."""
 
 GROUPS_A_STEP, GROUP = 8, 16
-STEPS, RATE = 300, 3e-3
+STEPS, RATE = 300, 8e-3
+CRITIC = CriticSettings(learning_rate=3e-3, polyak=0.02)
+"""Chosen on seeds 11 and 12, which no table shows."""
 
 METHODS: dict[str, Algorithm] = {
     "imitation": SFT(),
@@ -46,7 +48,7 @@ METHODS: dict[str, Algorithm] = {
     "A*-PO": TrajectoryRegression(value="group"),
     "DRO": TrajectoryRegression(),
     "OREO": OREO(),
-    "IQL, extraction": IQL(),
+    "IQL, extraction": IQL(beta=20.0, largest=100.0),
 }
 """What is learned from the log itself. IQL's critic also perturbs the imitation: a row of its own."""
 
@@ -228,7 +230,7 @@ def make_critic(algorithm: Algorithm, problem: Relay, sees: Sees, seed: int) -> 
         return None
     torch.manual_seed(seed + 1)
     network = TinyValues(problem.nodes, sees, actions=algorithm.critic == "vq")
-    return Critic(network, lay_out, CriticSettings(learning_rate=RATE, polyak=0.02))
+    return Critic(network, lay_out, CRITIC)
 
 
 def merge(walks: Sequence[tuple[int, ...]], problem: Relay) -> Merged:

@@ -2,8 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch, Valued
 from goalward.learning.critic import Critic, CriticSettings
-from goalward.learning.optimizer import Optimizer, OptimizerSettings, learning_rate
+from goalward.learning.optimizer import Gradients, Optimizer, OptimizerSettings, add, learning_rate
 from goalward.learning.pack import MicroBatch, micro_batches, pack
+from goalward.models.lanes import lanes, side_by_side
+from goalward.models.layout import count_tokens
 from goalward.models.logprobs import score
 from goalward.models.policy import Policy
-from goalward.models.values import divergence as exact_kl
+from goalward.models.values import distribution, divergence
 from goalward.types import Example, Feedback, FloatArray, Group
 
 
@@ -24,7 +27,7 @@ from goalward.types import Example, Feedback, FloatArray, Group
 class LearnerSettings:
     """How examples become weights.
 
-    micro_batch_tokens: padded tokens in one forward pass; memory, not the result, depends on it.
+    micro_batch_tokens: tokens in one forward pass; memory, not the result, depends on it.
     minibatches: optimizer steps made from one batch of examples.
     critic: how value heads learn, where the algorithm has some.
     """
@@ -62,7 +65,6 @@ class Learner:
         self._seed = seed
         self._critic = critic
 
-    @torch.no_grad()
     def penalise(self, groups: Sequence[Group], weight: float) -> list[Group]:
         """Take weight * log(pi / reference) of each attempt off its score, as a part named "kl"."""
         whole = [
@@ -71,11 +73,14 @@ class Learner:
             for r in group.rollouts
         ]
         penalty: dict[int, float] = {}
-        for part in micro_batches(whole, self._settings.micro_batch_tokens):
-            micro = pack(part, pad=self._policy.pad_id, device=self._policy.device)
-            gap = self._score(micro)[0] - self._reference(micro)
-            sums = gap.new_zeros(len(part)).index_add(0, micro.rows, gap)
-            for example, value in zip(part, sums.tolist(), strict=True):
+        split = self._split(whole)
+        part = [pack(examples, self._policy) for examples in split]
+        for examples, micro, now, reference in zip(
+            split, part, self._logprobs(part), self._reference(part), strict=True
+        ):
+            gap = now - reference
+            sums = gap.new_zeros(len(examples)).index_add(0, micro.example, gap)
+            for example, value in zip(examples, sums.tolist(), strict=True):
                 penalty[id(example.rollout)] = weight * value
         return [
             replace(
@@ -97,27 +102,21 @@ class Learner:
         rate = learning_rate(self._schedule, self.step, self._steps)
         noticed: dict[str, float] = {}
         if examples and isinstance(algorithm, Relative):
-            found = likelihoods(
-                self._policy,
-                examples,
-                budget=self._settings.micro_batch_tokens,
-                temperature=self._temperature,
-                reference=algorithm.weighs_reference,
-            )
+            found = self.likelihoods(examples, reference=algorithm.weighs_reference)
             if self._critic is not None and isinstance(algorithm, Valued):
                 found, noticed["value_loss"] = self._critic.step(examples, found, algorithm)
             examples, weighed = algorithm.weigh(examples, found)
             noticed |= weighed
         parts = self._minibatches(examples)
-        old = [self._old(part) for part in parts] if len(parts) > 1 else [None] * len(parts)
+        old = [self._logprobs(part) for part in parts] if len(parts) > 1 else [None] * len(parts)
         sums: dict[str, float] = defaultdict(float)
         norms = []
         for part, before in zip(parts, old, strict=True):
-            for index, micro in enumerate(part):
-                loss, sized = self._loss(micro, algorithm, before[index] if before else None, len(parts))
-                torch.autograd.backward(loss)
-                self._optimizer.accumulate()
-                for name, value in sized.items():
+            reference = self._reference(part) if algorithm.needs_reference else None
+            apart = isinstance(algorithm, Relative) and algorithm.needs_divergence
+            whole = self._reference(part, self._distributions) if apart else None
+            for micro_sums in self._gradients(part, algorithm, before, reference, whole, scale=len(parts)):
+                for name, value in micro_sums.items():
                     sums[name] += value
             norms.append(self._optimizer.step(rate))
         self.step += 1
@@ -137,6 +136,14 @@ class Learner:
             **noticed,
         }
 
+    def likelihoods(self, examples: Sequence[Example], *, reference: bool) -> list[Likelihood]:
+        """How likely the policy, and its reference if asked for, find the learned tokens of each example."""
+        split = self._split(examples)
+        part = [pack(chosen, self._policy) for chosen in split]
+        now = self._by_example(split, self._logprobs(part))
+        before = self._by_example(split, self._reference(part)) if reference else {}
+        return [Likelihood(policy=now[id(e)], reference=before.get(id(e))) for e in examples]
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds beside the model."""
         critic = {"critic": self._critic.state()} if self._critic is not None else {}
@@ -154,21 +161,76 @@ class Learner:
         order = list(range(len(examples)))
         if count > 1:
             order = np.random.default_rng([self._seed, self.step]).permutation(len(examples)).tolist()
-        return [self._micro_batches([examples[i] for i in order[part::count]]) for part in range(count)]
+        parts = [self._split([examples[i] for i in order[part::count]]) for part in range(count)]
+        return [[pack(micro, self._policy) for micro in part] for part in parts]
 
-    def _micro_batches(self, examples: Sequence[Example]) -> list[MicroBatch]:
-        split = micro_batches(examples, self._settings.micro_batch_tokens)
-        return [pack(part, pad=self._policy.pad_id, device=self._policy.device) for part in split]
+    def _split(self, examples: Sequence[Example]) -> list[list[Example]]:
+        """Examples of each micro-batch; lanes share the budget, and get equally much to do."""
+        sequences = [(example.rollout.prompt, example.rollout.completion) for example in examples]
+        longest = max((len(prompt) + len(completion) for prompt, completion in sequences), default=0)
+        packed = self._policy.lean(longest) is not None
+        total = count_tokens(sequences) if packed else longest * len(sequences)
+        count = lanes(self._policy)
+        budget = self._settings.micro_batch_tokens // count
+        rounds = max(-(-total // max(count * budget, 1)), 1)
+        fair = total // (count * rounds) + longest // 2
+        return micro_batches(examples, min(budget, fair), packed=packed)
+
+    @staticmethod
+    def _by_example(split: Sequence[Sequence[Example]], values: Sequence[Tensor]) -> dict[int, FloatArray]:
+        """The values of each micro-batch's learned tokens, [C] for each example, 0 where it learns nothing."""
+        found: dict[int, FloatArray] = {}
+        for examples, flat in zip(split, values, strict=True):
+            ends = np.cumsum([np.count_nonzero(example.weight) for example in examples])[:-1]
+            for example, learned in zip(examples, np.split(flat.cpu().numpy(), ends), strict=True):
+                found[id(example)] = np.zeros(example.weight.shape, np.float32)
+                found[id(example)][example.weight != 0] = learned
+        return found
+
+    def _gradients(
+        self,
+        part: Sequence[MicroBatch],
+        algorithm: Algorithm,
+        old: Sequence[Tensor] | None,
+        reference: Sequence[Tensor] | None,
+        whole: Sequence[Tensor] | None,
+        *,
+        scale: int,
+    ) -> list[dict[str, float]]:
+        """Add the gradient of `part` to the optimizer's; returns what each micro-batch reports."""
+        parameters = self._policy.parameters()
+        count = min(lanes(self._policy), len(part))
+
+        def lane(first: int) -> tuple[Gradients, list[dict[str, float]]]:
+            total: Gradients = [None] * len(parameters)
+            reports = []
+            for index in range(first, len(part), count):
+                loss, report = self._loss(
+                    part[index],
+                    algorithm,
+                    old[index] if old else None,
+                    reference[index] if reference else None,
+                    whole[index] if whole else None,
+                )
+                # A minibatch holds a share of the step's weight; times their number it is a whole step's again.
+                add(total, torch.autograd.grad(loss * scale, parameters, allow_unused=True))
+                reports.append(report)
+            return total, reports
+
+        reports = []
+        for total, reported in side_by_side([partial(lane, first) for first in range(count)]):
+            self._optimizer.accumulate(total)
+            reports += reported
+        return reports
 
     def _loss(
-        self, micro: MicroBatch, algorithm: Algorithm, old: Tensor | None, scale: int
+        self,
+        micro: MicroBatch,
+        algorithm: Algorithm,
+        old: Tensor | None,
+        reference: Tensor | None,
+        whole: Tensor | None,
     ) -> tuple[Tensor, dict[str, float]]:
-        # First, so that no graph is alive while the reference's weights stand in the policy's place.
-        reference = self._reference(micro) if algorithm.needs_reference else None
-        divergence = None
-        if isinstance(algorithm, Relative) and algorithm.needs_divergence:
-            places = (micro.tokens, micro.rows, micro.cols)
-            divergence = exact_kl(self._policy, *places, temperature=self._temperature)
         logprobs, entropy = self._score(micro)
         now = logprobs.detach()
         old = now if old is None else old
@@ -180,7 +242,7 @@ class Learner:
             reference=reference,
             advantage=micro.advantage,
             weight=micro.weight,
-            divergence=divergence,
+            divergence=None if whole is None else divergence(self._distribution(micro), whole),
         )
         loss, reported = algorithm.loss(batch)
         sums = reported | {
@@ -189,58 +251,35 @@ class Learner:
             "weight": micro.weight.sum(),
             "logprob_gap": (old - behaviour).abs().sum(),
         }
-        # A minibatch holds a share of the step's weight; times their number it is a whole step's again.
-        return loss * scale, {"tokens": float(now.numel())} | {n: float(v.detach()) for n, v in sums.items()}
+        names, values = list(sums), torch.stack([value.detach() for value in sums.values()]).tolist()
+        return loss, {"tokens": float(now.numel())} | dict(zip(names, values, strict=True))
 
     def _score(self, micro: MicroBatch) -> tuple[Tensor, Tensor]:
-        return score(self._policy, micro.tokens, micro.rows, micro.cols, temperature=self._temperature)
+        return score(self._policy, micro.layout, micro.at, micro.targets, temperature=self._temperature)
+
+    def _logprobs(self, part: Sequence[MicroBatch]) -> list[Tensor]:
+        """Log-probabilities of each micro-batch's learned tokens, without gradient."""
+        count = min(lanes(self._policy), len(part))
+
+        def lane(first: int) -> list[Tensor]:
+            with torch.no_grad():
+                return [self._score(micro)[0] for micro in part[first::count]]
+
+        scored = side_by_side([partial(lane, first) for first in range(count)])
+        return [scored[index % count][index // count] for index in range(len(part))]
+
+    def _distribution(self, micro: MicroBatch) -> Tensor:
+        return distribution(self._policy, micro.layout, micro.at, temperature=self._temperature)
 
     @torch.no_grad()
-    def _old(self, part: Sequence[MicroBatch]) -> list[Tensor]:
-        return [self._score(micro)[0] for micro in part]
+    def _distributions(self, part: Sequence[MicroBatch]) -> list[Tensor]:
+        return [self._distribution(micro) for micro in part]
 
-    @torch.no_grad()
-    def _reference(self, micro: MicroBatch) -> Tensor:
-        with self._policy.reference() as reference:
-            return score(reference, micro.tokens, micro.rows, micro.cols, temperature=self._temperature)[0]
-
-
-@torch.no_grad()
-def likelihoods(
-    policy: Policy,
-    examples: Sequence[Example],
-    *,
-    budget: int,
-    temperature: float = 1.0,
-    reference: bool = False,
-) -> list[Likelihood]:
-    """How likely the policy, and its reference if asked for, find the learned tokens of each example.
-
-    budget: padded tokens in one forward pass.
-    """
-    found: dict[int, Likelihood] = {}
-    for part in micro_batches(examples, budget):
-        micro = pack(part, pad=policy.pad_id, device=policy.device)
-        places = (micro.tokens, micro.rows, micro.cols)
-        now = score(policy, *places, temperature=temperature)[0].cpu().numpy()
-        before = None
-        if reference:
-            with policy.reference() as original:
-                before = score(original, *places, temperature=temperature)[0].cpu().numpy()
-        rows = micro.rows.cpu().numpy()
-        for row, example in enumerate(part):
-            found[id(example)] = Likelihood(
-                policy=_spread(example, now[rows == row]),
-                reference=None if before is None else _spread(example, before[rows == row]),
-            )
-    return [found[id(example)] for example in examples]
-
-
-def _spread(example: Example, learned: FloatArray) -> FloatArray:
-    """The values of the learned tokens at their places in the completion, 0 elsewhere: [C]."""
-    values = np.zeros(example.weight.shape, np.float32)
-    values[example.weight != 0] = learned
-    return values
+    def _reference(
+        self, part: Sequence[MicroBatch], look: Callable[[Sequence[MicroBatch]], list[Tensor]] | None = None
+    ) -> list[Tensor]:
+        with self._policy.reference():  # its weights stand in the policy's place
+            return (look or self._logprobs)(part)
 
 
 def _less(given: Feedback, penalty: float) -> Feedback:

@@ -22,8 +22,8 @@ from goalward.types import Example, FloatArray, Group
 Array = NDArray[np.float64]
 
 
-def scored(groups: Sequence[Group], *, baseline: float = 0.0) -> list[Example]:
-    """Every judged attempt with its score less `baseline` as the advantage; each attempt has the same share.
+def scored(groups: Sequence[Group]) -> list[Example]:
+    """Every judged attempt with its score as the advantage; each attempt has the same share.
 
     The weight of a sampled token is 1 / attempts. Nothing is left out for being a failure.
     """
@@ -36,11 +36,15 @@ def scored(groups: Sequence[Group], *, baseline: float = 0.0) -> list[Example]:
     return [
         Example(
             rollout=rollout,
-            advantage=np.full(rollout.completion.size, score - baseline, np.float32),
+            advantage=np.full(rollout.completion.size, score, np.float32),
             weight=(rollout.sampled / len(judged)).astype(np.float32),
         )
         for rollout, score in judged
     ]
+
+
+def _less(examples: Sequence[Example], baseline: float) -> list[Example]:
+    return [replace(e, advantage=e.advantage - np.float32(baseline)) for e in examples]
 
 
 def drift(likelihood: Likelihood) -> FloatArray:
@@ -53,12 +57,13 @@ def drift(likelihood: Likelihood) -> FloatArray:
 class TOPR:
     """Off-policy REINFORCE with a taper on failures (arXiv:2503.14286; a Relative algorithm).
 
-    A success counts in full, a failure by pi(y) / mu(y), at most 1, so that pushing it down ends when it has
-    become unlikely. `baseline` is what a score is compared with. mu is what was recorded, else the reference.
+    What is better than the baseline counts in full, what is worse by pi(y) / mu(y), at most 1, so that pushing it
+    down ends when it has become unlikely. mu is what was recorded, else the reference. baseline: what a score
+    is compared with, a number or the mean of the task's attempts ("group"), which leaves out ties exactly.
     kl: weight of the exact KL to the reference.
     """
 
-    baseline: float = 0.5
+    baseline: float | Literal["group"] = 0.5
     kl: float = 0.0
     source: ClassVar[Source] = "attempts"
     needs_reference: ClassVar[bool] = False
@@ -76,8 +81,22 @@ class TOPR:
         return bool(scored([group]))
 
     def credit(self, groups: Sequence[Group]) -> list[Example]:
-        """The score less the baseline."""
-        return scored(groups, baseline=self.baseline)
+        """The score less the baseline; what equals it is left out where it has no KL to keep to."""
+        examples = [
+            example
+            for group in groups
+            for own in [scored([group])]
+            for example in _less(own, self._baseline(own))
+        ]
+        weighed = [
+            replace(e, weight=(e.rollout.sampled / len(examples)).astype(np.float32)) for e in examples
+        ]
+        return [e for e in weighed if e.advantage[0] != 0 or self.kl]
+
+    def _baseline(self, examples: Sequence[Example]) -> float:
+        if self.baseline != "group":
+            return self.baseline
+        return float(np.mean([example.advantage[0] for example in examples])) if examples else 0.0
 
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]

@@ -1,12 +1,15 @@
 """AdamW that keeps fp32 master weights for a policy that computes in bf16, and its schedule."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+Gradients = list[Tensor | None]
+"""fp32, one for each parameter; None where nothing came through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,14 @@ def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
     return settings.learning_rate * shape[settings.schedule]
 
 
+def add(total: Gradients, gradients: Sequence[Tensor | None]) -> None:
+    """Add the gradients of one backward pass to `total`, in place and in fp32."""
+    for index, gradient in enumerate(gradients):
+        if gradient is not None:
+            before = total[index]
+            total[index] = gradient.float() if before is None else before.add_(gradient)
+
+
 class Optimizer:
     """Updates parameters in place; where they are not fp32, through fp32 copies with fp32 gradients.
 
@@ -60,13 +71,11 @@ class Optimizer:
             fused=self._masters[0].device.type in ("cpu", "cuda"),
         )
 
-    def accumulate(self) -> None:
-        """Add the parameters' fresh gradients to the masters' fp32 ones; after every backward pass."""
-        for parameter, master in zip(self._parameters, self._masters, strict=True):
-            if parameter is not master and parameter.grad is not None:
-                gradient = parameter.grad.float()
+    def accumulate(self, gradients: Gradients) -> None:
+        """Add fp32 gradients, one for each parameter, to those of the coming step."""
+        for master, gradient in zip(self._masters, gradients, strict=True):
+            if gradient is not None:
                 master.grad = gradient if master.grad is None else master.grad.add_(gradient)
-                parameter.grad = None
 
     def step(self, rate: float) -> float:
         """Clip, update at `rate`, clear the gradients; returns the gradient's norm before the clip."""

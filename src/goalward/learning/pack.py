@@ -7,67 +7,89 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goalward.models.layout import Layout, lay_out
+from goalward.models.policy import Policy
 from goalward.types import Example, FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicroBatch:
-    """Some examples, right-padded, and where their learned tokens stand.
+    """Some examples laid out for one forward pass, and their learned tokens, [n], in the examples' order.
 
-    tokens: [B, T] prompts and completions; rows, cols: [n] the position that predicts each learned
-    token, which stands at cols + 1 (the first completion token is scored from the prompt's last);
-    advantage, weight: [n]; behaviour: [n], NaN where the text was recorded.
+    at: the flat place in the layout that predicts each (the first completion token is scored from the
+    prompt's last); targets: the token; example: the number of the example that it belongs to;
+    advantage, weight: its credit; behaviour: its log-probability when sampled, NaN where the text was recorded.
     """
 
-    tokens: Tensor
-    rows: Tensor
-    cols: Tensor
+    layout: Layout
+    at: Tensor
+    targets: Tensor
+    example: Tensor
     advantage: Tensor
     weight: Tensor
     behaviour: Tensor
 
 
-def micro_batches(examples: Sequence[Example], budget: int) -> list[list[Example]]:
-    """Split so that rows x longest is within `budget` tokens, longest first.
+def micro_batches(examples: Sequence[Example], budget: int, *, packed: bool) -> list[list[Example]]:
+    """Split so that each part is computed on at most `budget` tokens, the longest sequences first.
 
-    Neighbours in length share a batch, so little is padded; the longest come first, so that memory
-    that does not suffice fails at once. An example longer than the budget stands alone.
+    packed: a prompt counts once for all its attempts, which stay together; else each example is padded to
+    the longest beside it, so that those of like length share a batch. The longest come first, so that memory
+    that does not suffice fails at once. An example over the budget stands alone.
     """
     batches: list[list[Example]] = []
-    room = 0
-    for example in sorted(examples, key=_length, reverse=True):
-        if room < 1:
+    cost = budget  # of the newest batch
+    ordered = _by_group(examples) if packed else sorted(examples, key=_length, reverse=True)
+    for example in ordered:
+        if packed:
+            prompt = example.rollout.prompt
+            known = bool(batches) and np.array_equal(batches[-1][-1].rollout.prompt, prompt)
+            more = example.rollout.completion.size + (0 if known else prompt.size)
+        else:
+            more = _length(batches[-1][0] if batches and cost < budget else example)
+        if cost + more > budget:
             batches.append([])
-            room = max(budget // _length(example), 1)
+            cost, more = 0, _length(example)
         batches[-1].append(example)
-        room -= 1
+        cost += more
     return batches
 
 
-def pack(examples: Sequence[Example], *, pad: int, device: torch.device) -> MicroBatch:
+def pack(examples: Sequence[Example], policy: Policy) -> MicroBatch:
     """Lay `examples` out as one MicroBatch; tokens of weight 0 are read but not learned from."""
-    width = max(_length(example) for example in examples)
-    tokens = np.full((len(examples), width), pad, np.int64)
-    rows, cols = [], []
-    for row, example in enumerate(examples):
-        rollout = example.rollout
-        tokens[row, : _length(example)] = np.concatenate([rollout.prompt, rollout.completion])
-        learned = np.flatnonzero(example.weight)
-        rows.append(np.full(learned.size, row))
-        cols.append(rollout.prompt.size - 1 + learned)
+    layout = lay_out([(e.rollout.prompt, e.rollout.completion) for e in examples], policy)
+    learned = [np.flatnonzero(example.weight) for example in examples]
+    at = [
+        path[example.rollout.prompt.size - 1 + places]
+        for path, example, places in zip(layout.paths, examples, learned, strict=True)
+    ]
+    targets = [e.rollout.completion[places] for e, places in zip(examples, learned, strict=True)]
+    owners = np.repeat(np.arange(len(examples)), [places.size for places in learned])
 
     def flat(values: Sequence[FloatArray]) -> Tensor:
-        chosen = [value[example.weight != 0] for value, example in zip(values, examples, strict=True)]
-        return torch.from_numpy(np.concatenate(chosen).astype(np.float32)).to(device)
+        chosen = [value[places] for value, places in zip(values, learned, strict=True)]
+        return torch.from_numpy(np.concatenate(chosen).astype(np.float32)).to(policy.device)
 
     return MicroBatch(
-        tokens=torch.from_numpy(tokens).to(device),
-        rows=torch.from_numpy(np.concatenate(rows)).to(device),
-        cols=torch.from_numpy(np.concatenate(cols)).to(device),
+        layout=layout,
+        at=torch.from_numpy(np.concatenate(at)).to(policy.device),
+        targets=torch.from_numpy(np.concatenate(targets).astype(np.int64)).to(policy.device),
+        example=torch.from_numpy(owners).to(policy.device),
         advantage=flat([example.advantage for example in examples]),
         weight=flat([example.weight for example in examples]),
         behaviour=flat([_behaviour(example) for example in examples]),
     )
+
+
+def _by_group(examples: Sequence[Example]) -> list[Example]:
+    """Attempts at one prompt side by side; the groups with the longest attempt first, and so within a group."""
+    longest: dict[bytes, int] = {}
+    for example in examples:
+        prompt = example.rollout.prompt.tobytes()
+        longest[prompt] = max(longest.get(prompt, 0), _length(example))
+    keys = [example.rollout.prompt.tobytes() for example in examples]
+    order = sorted(range(len(examples)), key=lambda i: (-longest[keys[i]], keys[i], -_length(examples[i])))
+    return [examples[i] for i in order]
 
 
 def _length(example: Example) -> int:

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from goalward.models.layout import Layout, lay_out
+from goalward.models.logprobs import last_hidden
 from goalward.models.policy import Policy
 from goalward.types import Example
 
@@ -43,58 +45,50 @@ def _head(hidden: int, size: int) -> nn.Sequential:
 def hidden_states(policy: Policy, examples: Sequence[Example], *, budget: int) -> Tensor:
     """The last hidden state before each learned token (weight not 0), [n, hidden], in the examples' order.
 
-    budget: padded tokens in one forward pass.
+    budget: tokens in one forward pass.
     """
-    texts = [np.concatenate([e.rollout.prompt, e.rollout.completion]).astype(np.int64) for e in examples]
     found: list[Tensor] = []
-    start = 0
-    while start < len(texts):
-        end = start + 1
-        longest = texts[start].size
-        while end < len(texts) and max(longest, texts[end].size) * (end - start + 1) <= budget:
-            longest = max(longest, texts[end].size)
-            end += 1
-        tokens = np.full((end - start, longest), policy.pad_id, np.int64)
-        for row, text in enumerate(texts[start:end]):
-            tokens[row, : text.size] = text
-        states = last_hidden(policy, torch.from_numpy(tokens).to(policy.device))
-        for row, example in enumerate(examples[start:end]):
-            places = np.flatnonzero(example.weight) + example.rollout.prompt.size - 1
-            found.append(states[row, torch.from_numpy(places).to(states.device)])
-        start = end
+    rest = list(examples)
+    while rest:
+        size, longest = 0, 0
+        for example in rest:
+            longest = max(longest, example.rollout.prompt.size + example.rollout.completion.size)
+            if size and longest * (size + 1) > budget:
+                break
+            size += 1
+        chosen, rest = rest[:size], rest[size:]
+        layout = lay_out([(e.rollout.prompt, e.rollout.completion) for e in chosen], policy)
+        places = [
+            path[example.rollout.prompt.size - 1 + np.flatnonzero(example.weight)]
+            for path, example in zip(layout.paths, chosen, strict=True)
+        ]
+        at = torch.from_numpy(np.concatenate(places)).to(policy.device)
+        found.append(_states(policy, layout).flatten(0, 1)[at])
     return torch.cat(found)
 
 
-def last_hidden(policy: Policy, tokens: Tensor) -> Tensor:
-    """Hidden states behind the last norm of tokens [B, T], padded on the right: [B, T, hidden]."""
-    decoder = policy.lean(tokens.shape[1])
-    if decoder is not None:
-        return decoder.forward(tokens)
-    states: Tensor = policy.model(input_ids=tokens, use_cache=False, output_hidden_states=True).hidden_states[
-        -1
-    ]
-    return states
+def distribution(policy: Policy, layout: Layout, at: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """Log-probabilities of every token after each flat place `at` of the layout, [n, vocabulary]; differentiable."""
+    decoder = policy.lean(max(len(path) for path in layout.paths))
+    logits: Tensor = (
+        policy.model(input_ids=layout.tokens, use_cache=False).logits.flatten(0, 1)[at]
+        if decoder is None
+        else decoder.head(_states(policy, layout).flatten(0, 1)[at])
+    )
+    return (logits.float() / temperature).log_softmax(-1)
 
 
-def divergence(
-    policy: Policy, tokens: Tensor, rows: Tensor, cols: Tensor, *, temperature: float = 1.0
-) -> Tensor:
-    """KL(pi || reference) over the whole vocabulary at each (row, col), [n], with a gradient.
-
-    tokens: [B, T] int64, padded on the right. It costs a forward and backward pass of its own, and holds the
-    distributions of all n positions: [n, vocabulary], twice.
-    """
-    with policy.reference() as original:  # first, so that no graph is alive while its weights stand here
-        before = _distribution(original, tokens, rows, cols, temperature)
-    now = _distribution(policy, tokens, rows, cols, temperature)
+def divergence(now: Tensor, before: Tensor) -> Tensor:
+    """KL(now || before) of log-probabilities [n, vocabulary], [n]: exact, with a gradient in `now`."""
     return (now.exp() * (now - before)).sum(-1)
 
 
-def _distribution(policy: Policy, tokens: Tensor, rows: Tensor, cols: Tensor, temperature: float) -> Tensor:
-    decoder = policy.lean(tokens.shape[1])
-    logits: Tensor = (
-        policy.model(input_ids=tokens, use_cache=False).logits[rows, cols]
-        if decoder is None
-        else decoder.head(decoder.forward(tokens)[rows, cols])
-    )
-    return (logits.float() / temperature).log_softmax(-1)
+def _states(policy: Policy, layout: Layout) -> Tensor:
+    longest = max(len(path) for path in layout.paths)
+    decoder = policy.lean(longest)
+    if decoder is not None:
+        return last_hidden(decoder, layout, longest)
+    states: Tensor = policy.model(
+        input_ids=layout.tokens, use_cache=False, output_hidden_states=True
+    ).hidden_states[-1]
+    return states
