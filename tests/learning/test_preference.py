@@ -101,7 +101,8 @@ def test_the_gradient_is_the_formulas(name: str):
     before = [(-torch.rand(n, generator=generator) - 0.1).double() for n in lengths]
     knobs = (algorithm.beta, algorithm.gamma, algorithm.anchor)
     # The second pair counts double.
-    wanted = (plain(name, *knobs, now[:2], before[:2]) + 2 * plain(name, *knobs, now[2:], before[2:])) / 2
+    formula = algorithm.objective
+    wanted = (plain(formula, *knobs, now[:2], before[:2]) + 2 * plain(formula, *knobs, now[2:], before[2:])) / 2
     slopes = torch.autograd.grad(wanted, now)
 
     examples = pair_examples([(rollout(3), rollout(5), 1.0), (rollout(4), rollout(2), 2.0)])
