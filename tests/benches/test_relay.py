@@ -23,8 +23,10 @@ def test_imitation_stays_under_its_ceiling_and_stitching_does_not():
 
 
 def test_offline_rl_joins_what_the_log_never_did():
-    found = trial(1, "markov", ["OREO"])
-    assert found.success["OREO"] > 0.5
+    found = trial(1, "markov", ["OREO", "IQL, extraction", "IQL, perturbed decoding"])
+    assert found.success["OREO"] > 0.7
+    assert found.success["IQL, extraction"] > 0.7
+    assert found.success["IQL, perturbed decoding"] > 0.7
 
 
 def test_names():

@@ -102,7 +102,9 @@ def test_the_gradient_is_the_formulas(name: str):
     knobs = (algorithm.beta, algorithm.gamma, algorithm.anchor)
     # The second pair counts double.
     formula = algorithm.objective
-    wanted = (plain(formula, *knobs, now[:2], before[:2]) + 2 * plain(formula, *knobs, now[2:], before[2:])) / 2
+    wanted = (
+        plain(formula, *knobs, now[:2], before[:2]) + 2 * plain(formula, *knobs, now[2:], before[2:])
+    ) / 2
     slopes = torch.autograd.grad(wanted, now)
 
     examples = pair_examples([(rollout(3), rollout(5), 1.0), (rollout(4), rollout(2), 2.0)])
