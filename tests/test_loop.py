@@ -139,7 +139,8 @@ def test_critics_learn_from_a_log(start: Start, algorithm: str):
         base=RECIPE.partition("[reward]")[0],
     )
     found = metrics(learned)
-    assert found[-1]["value_loss"] < found[0]["value_loss"] / 2 or algorithm == "iql"
+    if algorithm == "oreo":  # IQL's goal moves with its own values
+        assert found[-1]["value_loss"] < found[0]["value_loss"] / 2
     assert found[0]["kl"] == pytest.approx(0, abs=1e-5)
     assert found[-1]["kl"] > 1e-4
     assert all(math.isfinite(value) for row in found for value in row.values())

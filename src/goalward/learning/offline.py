@@ -43,6 +43,11 @@ def scored(groups: Sequence[Group]) -> list[Example]:
     ]
 
 
+def _weighted(examples: Sequence[Example], total: float) -> list[Example]:
+    """The examples with 1 / total as the weight of every sampled token."""
+    return [replace(e, weight=(e.rollout.sampled / total).astype(np.float32)) for e in examples]
+
+
 def _less(examples: Sequence[Example], baseline: float) -> list[Example]:
     return [replace(e, advantage=e.advantage - np.float32(baseline)) for e in examples]
 
@@ -88,10 +93,7 @@ class TOPR:
             for own in [scored([group])]
             for example in _less(own, self._baseline(own))
         ]
-        weighed = [
-            replace(e, weight=(e.rollout.sampled / len(examples)).astype(np.float32)) for e in examples
-        ]
-        return [e for e in weighed if e.advantage[0] != 0 or self.kl]
+        return [e for e in _weighted(examples, len(examples)) if e.advantage[0] != 0 or self.kl]
 
     def _baseline(self, examples: Sequence[Example]) -> float:
         if self.baseline != "group":
@@ -219,7 +221,7 @@ class REBEL:
         paired = [
             example for group in groups for own in [scored([group])] for example in own[: len(own) // 2 * 2]
         ]
-        return [replace(e, weight=(e.rollout.sampled * 2 / len(paired)).astype(np.float32)) for e in paired]
+        return _weighted(paired, len(paired) / 2)
 
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]
@@ -266,8 +268,7 @@ class OREO:
     def credit(self, groups: Sequence[Group]) -> list[Example]:
         """The score; the weight makes a mean over tokens."""
         examples = scored(groups)
-        total = sum(int(example.rollout.sampled.sum()) for example in examples)
-        return [replace(e, weight=(e.rollout.sampled / max(total, 1)).astype(np.float32)) for e in examples]
+        return _weighted(examples, sum(int(example.rollout.sampled.sum()) for example in examples))
 
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]
@@ -332,8 +333,7 @@ class IQL:
     def credit(self, groups: Sequence[Group]) -> list[Example]:
         """The score; the weight makes a mean over tokens."""
         examples = scored(groups)
-        total = sum(int(example.rollout.sampled.sum()) for example in examples)
-        return [replace(e, weight=(e.rollout.sampled / max(total, 1)).astype(np.float32)) for e in examples]
+        return _weighted(examples, sum(int(example.rollout.sampled.sum()) for example in examples))
 
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]
