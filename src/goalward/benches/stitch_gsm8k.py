@@ -18,7 +18,7 @@ import numpy as np
 from rich.table import Table
 
 from goalward.errors import UsageError
-from goalward.experience.equations import Equation, Graft, Worked, close, grafts, read_worked
+from goalward.experience.equations import Equation, Graft, Worked, close, grafts, numbers, read_worked
 from goalward.experience.stitch import Stitched, splices
 from goalward.feedback.answers import final_number
 from goalward.runs.files import read_jsonl
@@ -44,8 +44,9 @@ class Problem:
 class Merge:
     """Counts of distinct equation sequences.
 
-    logged: right ones in the log; new: that are not in the log; right: new ones whose answer is right and whose
-    every equation holds; failed: right ones that begin with a failed solution; problems, solved: with new, right ones.
+    logged: right ones in the log; new: that are not in the log; right: new ones whose answer is right, whose
+    every equation holds, and whose end uses no value that was computed only in what was cut off it;
+    failed: right ones that begin with a failed solution; problems, solved: with new, right ones.
     """
 
     logged: int
@@ -102,22 +103,20 @@ def merge(problems: Sequence[Problem], *, null: bool = False) -> Merge:
     for number, problem in enumerate(problems):
         recorded = {worked.equations for worked in problem.solutions}
         logged += len({worked.equations for worked in problem.solutions if worked.correct})
-        made: dict[tuple[Equation, ...], list[tuple[Worked, Worked]]] = {}
-        for equations, first, second in _mismatched(problem, number) if null else _joined(problem):
-            if equations not in recorded:
-                made.setdefault(equations, []).append((first, second))
-        good = {
-            equations: parents
-            for equations, parents in made.items()
-            if all(equation.holds for equation in equations) and any(end.correct for _, end in parents)
-        }
+        made: dict[tuple[Equation, ...], list[Join]] = {}
+        for join in _mismatched(problem, number) if null else _joined(problem):
+            if join.equations not in recorded:
+                made.setdefault(join.equations, []).append(join)
+        good = [
+            [join for join in joins if join.end.correct and join.coherent(problem.question)]
+            for equations, joins in made.items()
+            if all(equation.holds for equation in equations)
+        ]
         new += len(made)
-        right += len(good)
-        failed += sum(
-            any(end.correct and not begun.correct for begun, end in parents) for parents in good.values()
-        )
+        right += sum(bool(joins) for joins in good)
+        failed += sum(any(not join.begun.correct for join in joins) for joins in good)
         with_new += bool(made)
-        with_right += bool(good)
+        with_right += any(good)
     return Merge(logged=logged, new=new, right=right, failed=failed, problems=with_new, solved=with_right)
 
 
@@ -249,23 +248,44 @@ def _solution(row: dict[str, Any], model: str, where: str) -> Worked:
     return read_worked(model, found["solution"], correct=found["is_correct"])
 
 
-Join = tuple[tuple[Equation, ...], Worked, Worked]
-"""The equations, whose beginning and whose end."""
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The first `i` equations of one solution, and those of another from its `j`-th on."""
+
+    begun: Worked
+    i: int
+    end: Worked
+    j: int
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """What they make."""
+        return self.begun.equations[: self.i] + self.end.equations[self.j :]
+
+    def coherent(self, question: str) -> bool:
+        """Whether the end uses no value that only the part cut off it had computed."""
+        lost = {e.value for e in self.end.equations[: self.j]} - {e.value for e in self.equations[: self.i]}
+        used = set[float]().union(*(numbers(e.expression) for e in self.end.equations[self.j :]))
+        return not used & lost - numbers(question)
 
 
 def _joined(problem: Problem) -> Iterator[Join]:
     """Joins where both have computed the same values, and some."""
     by_name = {worked.name: worked for worked in problem.solutions}
     for stitched, first, second in splices([w.trajectory() for w in problem.solutions], bool):
-        yield _equations(stitched), by_name[first.name], by_name[second.name]
+        i = sum(name == first.name for name, _ in stitched.sources)
+        j = len(second.steps) - (len(stitched.sources) - i)
+        yield Join(by_name[first.name], i, by_name[second.name], j)
 
 
 def _mismatched(problem: Problem, number: int) -> Iterator[Join]:
     """As many joins as `_joined` makes, at places where the computed values differ."""
     wanted = sum(1 for _ in _joined(problem))
     places = [
-        (begun.equations[:i] + end.equations[j:], begun, end)
-        for begun, end in _pairs(problem)
+        Join(begun, i, end, j)
+        for begun in problem.solutions
+        for end in problem.solutions
+        if begun is not end
         for i in range(1, len(begun.equations) + 1)
         for j in range(1, len(end.equations) + 1)
         if {e.value for e in begun.equations[:i]} != {e.value for e in end.equations[:j]}
@@ -279,10 +299,6 @@ def _grafts(problem: Problem, donors: Sequence[Worked]) -> Iterator[Graft]:
         for donor in donors:
             if donor.name != host.name:
                 yield from grafts(host, donor)
-
-
-def _pairs(problem: Problem) -> Iterator[tuple[Worked, Worked]]:
-    return ((a, b) for a in problem.solutions for b in problem.solutions if a is not b)
 
 
 def _equations(stitched: Stitched) -> tuple[Equation, ...]:

@@ -6,7 +6,7 @@ be stitched; and since every equation can be computed anew, a value from one may
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from goalward.errors import GoalwardError
 from goalward.experience.stitch import Step, Trajectory
@@ -114,6 +114,12 @@ def close(a: float, b: float) -> bool:
     return abs(a - b) <= 1e-4 * max(1.0, abs(b))
 
 
+def numbers(text: str) -> set[float]:
+    """The numbers that are written in it."""
+    found = (_number(match[0]) for match in _NUMBER.finditer(text))
+    return {number for number in found if number is not None}
+
+
 def grafts(host: Worked, donor: Worked) -> Iterator[Graft]:
     """Every way to replace one computed value of `host` by one of `donor`'s, and compute what follows anew.
 
@@ -129,7 +135,10 @@ def grafts(host: Worked, donor: Worked) -> Iterator[Graft]:
 
 
 def _recompute(equations: Sequence[Equation], at: int, value: float) -> tuple[Equation, ...]:
-    """The equations behind `at` with its value replaced; () where the last does not hang on it."""
+    """The equations behind `at` with its value replaced.
+
+    () where the last does not hang on it, or one that does not change is wrong.
+    """
     changed = {equations[at].value: value}
     found: list[Equation] = []
     reached = False
@@ -143,8 +152,10 @@ def _recompute(equations: Sequence[Equation], at: int, value: float) -> tuple[Eq
             changed[equation.value] = result
             text = _replace(equation.text, changed, bracket=False)
             found.append(Equation(expression, result, text))
+        elif not equation.holds:
+            return ()
         else:
-            found.append(replace(equation))
+            found.append(equation)
     return tuple(found) if reached else ()
 
 
