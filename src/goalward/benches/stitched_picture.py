@@ -25,8 +25,8 @@ def draw(problems: Sequence[Problem], path: Path) -> None:
     problem, stitched, begun, end = found
     cut = stitched.pieces[0][1]
     join = stitched.pieces[1][0][1]
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(problem.question, 120)), fontsize=10)
+    figure = Figure(figsize=(11, 3), layout="constrained")
+    figure.suptitle("\n".join(textwrap.wrap(problem.question, 120)), fontsize=10, parse_math=False)
     columns = [
         (f"{begun.name}: wrong", _paint(begun, range(cut), _COLOURS[0])),
         (
@@ -46,9 +46,16 @@ def draw(problems: Sequence[Problem], path: Path) -> None:
         for text, colour in parts:
             lines = [piece for line in text.strip().splitlines() for piece in textwrap.wrap(line, 40)]
             axes.text(
-                0.0, height, "\n".join(lines), color=colour, fontsize=9, va="top", transform=axes.transAxes
+                0.0,
+                height,
+                "\n".join(lines),
+                color=colour,
+                fontsize=9,
+                va="top",
+                transform=axes.transAxes,
+                parse_math=False,
             )
-            height -= 0.062 * len(lines) + 0.03
+            height -= 0.105 * len(lines) + 0.02
     known = sorted({equation.value for equation in begun.equations[:cut]})
     figure.supxlabel(
         f"Joined where both have computed {', '.join(f'{value:g}' for value in known)}.", fontsize=10
