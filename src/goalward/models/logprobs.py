@@ -35,7 +35,9 @@ def score(
     chosen = last_hidden(decoder, layout, longest).flatten(0, 1)[at]
     head = decoder.head
     if type(head) is nn.Linear:  # not one that an adapter has wrapped
-        logprobs, entropy = _HeadScore.apply(chosen, head.weight, head.bias, targets, temperature)
+        logprobs, entropy = _HeadScore.apply(  # type: ignore[no-untyped-call]
+            chosen, head.weight, head.bias, targets, temperature
+        )
         return logprobs, entropy
     return log_probability(head(chosen), targets, temperature)
 
@@ -86,7 +88,7 @@ class _HeadScore(torch.autograd.Function):
         return torch.cat(logprobs), entropy
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, targets, normalisers = ctx.saved_tensors
         of_hidden = torch.empty_like(hidden)
