@@ -39,7 +39,9 @@ def demo(overrides: Overrides = None) -> None:
     """
     from goalward.stages import run_recipe
 
-    run_recipe(_recipe("pocket/demo.toml", overrides), console)
+    found = _recipe("pocket/demo.toml", overrides)
+    _use_free_cores()
+    run_recipe(found, console)
 
 
 @app.command()
@@ -52,7 +54,9 @@ def train(
     """
     from goalward.stages import run_recipe
 
-    run_recipe(_recipe(str(recipe), overrides), console)
+    found = _recipe(str(recipe), overrides)
+    _use_free_cores()
+    run_recipe(found, console)
 
 
 @app.command()
@@ -68,7 +72,9 @@ def preflight(
     from goalward.preflight import preflight as look
     from goalward.preflight import table
 
-    found = look(_recipe(str(recipe), overrides))
+    checked = _recipe(str(recipe), overrides)
+    _use_free_cores()
+    found = look(checked)
     _show([each.to_json() for each in found] if as_json else table(found), as_json)
     problems = [line for each in found for line in each.problems()]
     if problems:
@@ -97,6 +103,7 @@ def evaluate(
     from goalward.stages import evaluate_model, resolve_model
 
     stage = evaluation_stage(resolve_model(model), task, split, samples, overrides or [])
+    _use_free_cores()
     found = evaluate_model(stage)
     if output:
         found.save(output)
@@ -181,6 +188,7 @@ def chat(
     """
     from goalward.stages import converse
 
+    _use_free_cores()
     converse(model, temperature, max_tokens, console)
 
 
@@ -194,6 +202,15 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\ngoalward: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)
+
+
+def _use_free_cores() -> None:
+    import torch
+
+    from goalward.models.threads import use_free_cores
+
+    if not torch.cuda.is_available():
+        print(use_free_cores(), file=sys.stderr)
 
 
 def _recipe(name: str, overrides: list[str] | None) -> "Recipe":

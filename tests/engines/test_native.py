@@ -176,3 +176,50 @@ def test_nothing_asked_nothing_given(tiny_policy):
 def test_settings_that_make_no_sense(tiny_policy, wrong):
     with pytest.raises(UsageError, match=f"sampling.{next(iter(wrong))} = "):
         ask(tiny_policy(), Sampling(**wrong))
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama", "mistral"])
+def test_a_shared_beginning_and_refilled_places_change_no_sample(tiny_policy, architecture):
+    policy = tiny_policy(architecture)
+    speak_end(policy)
+    shared = np.random.default_rng(9).integers(0, 256, 20)
+    prompts = [np.concatenate([shared, prompt]).astype(np.int32) for prompt in PROMPTS]
+    sampling = Sampling(max_tokens=40)
+    streams = tuple(range(6))
+    whole = ask(policy, sampling, prompts, streams)
+    rollouts = [rollout for group in whole for rollout in group]
+    assert {r.stop for r in rollouts} == {"eos", "length"}
+    for rollout in rollouts:
+        np.testing.assert_allclose(rollout.logprobs, fresh_logprobs(policy, rollout), atol=1e-4)
+    # Places for 5 of the 24: as some end others are admitted, and several cohorts are under way.
+    refilled = ask(policy, sampling, prompts, streams, max_batch=5)
+    for group, again in zip(whole, refilled, strict=True):
+        assert [r.completion.tolist() for r in group] == [r.completion.tolist() for r in again]
+
+
+def speak_end(policy):
+    """Make the end token likely enough that completions end at all lengths."""
+    head = torch.nn.Linear(32, 272)
+    with torch.no_grad():
+        head.weight.copy_(policy.decoder.head.weight)
+        head.bias.zero_()
+        head.bias[258] = 2.0
+    policy.model.lm_head = policy.decoder.head = head
+
+
+def test_rows_are_admitted_while_others_are_being_written(tiny_policy, monkeypatch):
+    policy = tiny_policy()
+    speak_end(policy)
+    engine = NativeEngine(policy, max_batch=8)
+    seen = []
+    admit = NativeEngine._admit
+
+    def watch(self, memory, jobs):
+        seen.append((len(getattr(memory, "_cohorts", [])), len(jobs)))
+        return admit(self, memory, jobs)
+
+    monkeypatch.setattr(NativeEngine, "_admit", watch)
+    requests = [Request(prompt=prompt, streams=tuple(range(8))) for prompt in PROMPTS]
+    engine.generate(requests, Sampling(max_tokens=40), seed=0)
+    assert sum(count for _, count in seen) == 32
+    assert max(cohorts for cohorts, _ in seen) > 0  # continuous batching: not wave after wave

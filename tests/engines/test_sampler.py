@@ -63,22 +63,27 @@ def test_samples_follow_the_distribution(sampling, law):
 
 def test_random_numbers_pass_a_chi_square():
     streams = np.arange(512, dtype=np.uint64)
-    u = uniforms(3, streams, 0, 128)
+    u = uniforms(3, streams, np.zeros(512, np.int64), 128)
     assert u.min() >= 0 and u.max() < 1
     tokens, _ = choose(MASS.log().repeat(u.size, 1), torch.from_numpy(u.ravel()), Sampling())
     expected = MASS[0].numpy() * u.size
     chi = (((np.bincount(tokens, minlength=4) - expected) ** 2) / expected).sum()
     assert chi < 16.3  # 3 degrees of freedom, p = .001
     # Neighbouring streams, positions and seeds are uncorrelated: |r| < 4 / sqrt(n).
-    for a, b in [(u[1:], u[:-1]), (u[:, 1:], u[:, :-1]), (u, uniforms(4, streams, 0, 128))]:
+    for a, b in [
+        (u[1:], u[:-1]),
+        (u[:, 1:], u[:, :-1]),
+        (u, uniforms(4, streams, np.zeros(512, np.int64), 128)),
+    ]:
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4 / math.sqrt(a.size)
 
 
 def test_a_random_number_hangs_on_its_address_alone():
     streams = np.array([5, 2**64 - 1, 9], np.uint64)
-    whole = uniforms(1, streams, 0, 10)
-    assert np.array_equal(uniforms(1, streams[1:], 4, 3), whole[1:, 4:7])
-    assert np.array_equal(uniforms(1 - 2**64, streams, 0, 10), whole)
+    start = np.zeros(3, np.int64)
+    whole = uniforms(1, streams, start, 10)
+    assert np.array_equal(uniforms(1, streams[1:], np.array([4, 7]), 3), [whole[1, 4:7], whole[2, 7:10]])
+    assert np.array_equal(uniforms(1 - 2**64, streams, start, 10), whole)
     assert len(np.unique(whole)) == 30
 
 

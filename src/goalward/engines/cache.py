@@ -1,14 +1,19 @@
 """What a model remembers of the sequences it is writing, so that each token is computed once."""
 
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from goalward.models.decoder import Decoder, causal
+from goalward.engines.reading import Read, Shared, merge, read, spread_prompts, with_ones
+from goalward.models.fused import FusedDecoder
+from goalward.models.layout import lay_out
 from goalward.models.policy import Policy
 from goalward.types import IntArray
 
@@ -17,10 +22,23 @@ _PREFILL_TOKENS = 2**14
 
 
 class Memory(Protocol):
-    """The state of R sequences that are being written side by side."""
+    """The state of sequences that are being written side by side, a row each."""
 
-    def prefill(self, prompts: Sequence[IntArray], owner: Tensor) -> Tensor:
-        """Read each prompt once. Row r continues prompt owner[r]. Returns its logits, [R, V]."""
+    @property
+    def grows(self) -> bool:
+        """Whether rows may be added while others are being written."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How many tokens every row can still append."""
+        ...
+
+    def admit(self, prompts: Sequence[IntArray], owner: Tensor, room: int) -> Tensor:
+        """Add rows behind the others; row r continues prompt owner[r], which never falls, by up to `room` tokens.
+
+        Each prompt is read once. Returns the logits of each new row's first token, [R, V].
+        """
         ...
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -28,14 +46,15 @@ class Memory(Protocol):
         ...
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all rows but `rows` [K], which become rows 0 to K - 1."""
+        """Forget all rows but `rows` [K], in their order, which become rows 0 to K - 1."""
         ...
 
 
-def memory_for(policy: Policy, prompt: int, room: int) -> Memory:
-    """A memory for prompts of up to `prompt` tokens and up to `room` more."""
-    decoder = policy.lean(prompt + room)
-    return TransformersMemory(policy) if decoder is None else SharedPromptMemory(decoder, room, policy.pad_id)
+def memory_for(policy: Policy, fused: FusedDecoder | None, longest: int, shared: int) -> Memory:
+    """A memory for sequences of up to `longest` tokens, which all begin with the same `shared` ones."""
+    if fused is None or policy.lean(longest) is None:
+        return TransformersMemory(policy)
+    return LeanMemory(policy, fused, longest, shared)
 
 
 def row_bytes(policy: Policy, length: int) -> int:
@@ -47,127 +66,181 @@ def row_bytes(policy: Policy, length: int) -> int:
     return int(2 * config.num_hidden_layers * heads * head_dim * size * length)
 
 
-class SharedPromptMemory:
-    """Keys and values in slots that are allocated once, for models the decoder knows.
+@dataclass(slots=True, kw_only=True)
+class Cohort:
+    """Rows that were admitted together, and so have written equally many tokens: these need no mask.
 
-    A prompt is kept once for all rows that continue it, and read once for all of them in each step,
-    as reading is what a step waits for. Every row has written equally many tokens, so these need no mask.
-
-    prompt keys, values of a layer: [N, kv heads, P, head_dim]; written: [R, kv heads, room, head_dim].
+    prompts: what they continue; positions: [R], each row's next place; keys and values of a layer:
+    [R, kv heads, room, D and D + 1], of which `filled` are written.
     """
 
-    def __init__(self, decoder: Decoder, room: int, pad: int) -> None:
-        """`room`: tokens that a row may append."""
-        self._decoder = decoder
-        self._room = room
-        self._pad = pad
-        self._filled = 0
+    prompts: Shared
+    positions: Tensor
+    keys: list[Tensor]
+    values: list[Tensor]
+    filled: int = 0
 
-    def prefill(self, prompts: Sequence[IntArray], owner: Tensor) -> Tensor:
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def room(self) -> int:
+        """How many tokens its rows can still append."""
+        return self.keys[0].shape[2] - self.filled
+
+    def reads(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> list[Read]:
+        """Append k and v [R, kv heads, D]; what q [R, kv heads, queries, D] reads in prompts and own tokens."""
+        keys, values, end = self.keys[layer], self.values[layer], self.filled + 1
+        keys[:, :, self.filled], values[:, :, self.filled, :-1] = k, v
+        values[:, :, self.filled, -1] = 1
+        own = read(q.flatten(0, 1), keys[:, :, :end].flatten(0, 1), values[:, :, :end].flatten(0, 1))
+        return [self.prompts.read(layer, q), own.view(*q.shape[:-1])]
+
+    def keep(self, rows: Tensor) -> None:
         """See Memory."""
-        decoder, device = self._decoder, owner.device
-        sizes = [len(prompt) for prompt in prompts]
-        tokens = torch.full((len(prompts), max(sizes)), self._pad)
-        for row, prompt in enumerate(prompts):
-            tokens[row, : len(prompt)] = torch.from_numpy(prompt)
-        tokens, lengths = tokens.to(device), torch.tensor(sizes, device=device)
+        self.positions = self.positions[rows]
+        for cache in (self.keys, self.values):
+            for layer, old in enumerate(cache):
+                cache[layer] = old.new_empty((len(rows), *old.shape[1:]))
+                cache[layer][:, :, : self.filled] = old[rows, :, : self.filled]
+        self.prompts = self.prompts.keep(rows)
 
-        weight = decoder.embedding
-        prompt_shape = (len(prompts), decoder.kv_heads, max(sizes), decoder.head_dim)
-        shape = (len(owner), decoder.kv_heads, self._room, decoder.head_dim)
-        self._prompt_keys = [weight.new_empty(prompt_shape) for _ in decoder.layers]
-        self._prompt_values = [weight.new_empty(prompt_shape) for _ in decoder.layers]
-        self._keys = [weight.new_empty(shape) for _ in decoder.layers]
-        self._values = [weight.new_empty(shape) for _ in decoder.layers]
-        self._rotary = decoder.rotary(max(sizes) + self._room, weight)
-        self._positions = lengths[owner]
-        self._mask = torch.zeros((len(prompts), max(sizes)), device=device)
-        self._mask.masked_fill_(torch.arange(max(sizes), device=device) >= lengths[:, None], -torch.inf)
-        self._group(owner)
 
-        at_once = max(1, _PREFILL_TOKENS // max(sizes))
+class LeanMemory:
+    """Keys and values in slots that are allocated once, for models that the decoder knows.
+
+    What rows share is kept once and read once for all of them in each step, as reading is what a step waits
+    for: the beginning of all prompts, and each prompt by its attempts.
+    """
+
+    grows = True
+
+    @property
+    def room(self) -> int:
+        """See Memory."""
+        return min(cohort.room for cohort in self._cohorts)
+
+    def __init__(self, policy: Policy, fused: FusedDecoder, longest: int, shared: int) -> None:
+        """See memory_for."""
+        self._policy = policy
+        self._fused = fused
+        self._decoder = fused.decoder
+        self._shared = shared
+        self._turns = fused.turns(longest)
+        self._prefix: Shared | None = None
+        self._cohorts: list[Cohort] = []
+
+    def admit(self, prompts: Sequence[IntArray], owner: Tensor, room: int) -> Tensor:
+        """See Memory."""
+        weight = self._decoder.embedding
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=weight.device)
+        width = int(lengths.max()) - self._shared
+        heads, size = self._decoder.kv_heads, self._decoder.head_dim
+        layers = self._decoder.layers
+
+        def slots(count: int, room: int, size: int) -> list[Tensor]:
+            return [weight.new_empty((count, heads, room, size)) for _ in layers]
+
+        def ones(count: int, room: int, size: int) -> list[Tensor]:
+            return [weight.new_ones((count, heads, room, size)) for _ in layers]
+
+        held = Shared.of(
+            ones(len(prompts), width, size),
+            ones(len(prompts), width, size + 1),
+            lengths - self._shared,
+            owner,
+        )
+        at_once = max(1, _PREFILL_TOKENS // max(width, 1))
         last = [
-            self._read(tokens, lengths, start, start + at_once) for start in range(0, len(prompts), at_once)
+            self._prefill(prompts[start : start + at_once], held, start)
+            for start in range(0, len(prompts), at_once)
         ]
-        logits: Tensor = decoder.head(torch.cat(last))
+        cohort = Cohort(
+            prompts=held,
+            positions=lengths[owner],
+            keys=slots(len(owner), room, size),
+            values=slots(len(owner), room, size + 1),
+        )
+        self._cohorts.append(cohort)
+        self._regroup()
+        logits: Tensor = self._decoder.head(torch.cat(last))
         return logits[owner]
 
-    def _read(self, tokens: Tensor, lengths: Tensor, start: int, end: int) -> Tensor:
-        """Read prompts `start` to `end`; returns the hidden state of each one's last token."""
+    def _prefill(self, prompts: Sequence[IntArray], held: Shared, start: int) -> Tensor:
+        """Read prompts, the first of which is number `start`; returns the hidden state of each one's last token."""
+        empty = np.zeros(0, np.int32)
+        layout = lay_out([(prompt, empty) for prompt in prompts], self._policy, shared=self._shared)
+        assert layout.positions is not None
+        device = self._turns.device
+        own = spread_prompts([path[self._shared :] for path in layout.paths], device)
+        rows = slice(start, start + len(prompts))
+        stem: list[tuple[Tensor, Tensor]] = []
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self._prompt_keys[layer][start:end] = k.transpose(1, 2)
-            self._prompt_values[layer][start:end] = v.transpose(1, 2)
-            return causal(layer, q, k, v)
+            held.keys[layer][rows, :, : own.shape[1]] = k[0][own].transpose(1, 2)
+            held.values[layer][rows, :, : own.shape[1], :-1] = v[0][own].transpose(1, 2)
+            stem.append((k[:, : self._shared], v[:, : self._shared]))
+            return layout.attend(layer, q * k.shape[-1] ** 0.5, k, v)
 
-        hidden = self._decoder.forward(tokens[start:end], attend)
-        return hidden[torch.arange(len(hidden), device=hidden.device), lengths[start:end] - 1]
+        hidden = self._fused.forward(layout.tokens, attend, self._turns[layout.positions])
+        if self._shared and self._prefix is None:
+            self._prefix = Shared.of(
+                [k.transpose(1, 2).contiguous() for k, _ in stem],
+                [with_ones(v.transpose(1, 2)) for _, v in stem],
+                torch.tensor([self._shared], device=device),
+                torch.zeros(0, dtype=torch.long, device=device),
+            )
+        return hidden[0, [path[-1] for path in layout.paths]]
 
     def step(self, tokens: Tensor) -> Tensor:
         """See Memory."""
-        cos, sin = (part[self._positions][:, None] for part in self._rotary)
-        hidden = self._decoder.forward(tokens[:, None], self._attend, (cos, sin))
-        self._positions = self._positions + 1
-        self._filled += 1
+        positions = torch.cat([cohort.positions for cohort in self._cohorts])
+        hidden = self._fused.forward(tokens[:, None], self._attend, self._turns[positions][:, None])
+        for cohort in self._cohorts:
+            cohort.positions = cohort.positions + 1
+            cohort.filled += 1
         logits: Tensor = self._decoder.head(hidden[:, 0])
         return logits
 
     def _attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        keys, values, end = self._keys[layer], self._values[layer], self._filled + 1
-        keys[:, :, self._filled], values[:, :, self._filled] = k[:, 0], v[:, 0]
-        rows, heads, size = len(q), keys.shape[1], q.shape[-1]
-        prompts, members = self._slots.shape
-        width = self._mask.shape[-1]
-
-        q = q.view(rows, heads, -1, size)  # the queries that share a key head, together
-        # Rows by the prompt they continue: [N, kv heads, members x queries, head_dim].
-        asked = q[self._slots].transpose(1, 2).reshape(prompts * heads, -1, size)
-        of_prompt = scores(asked, self._prompt_keys[layer].flatten(0, 1))
-        of_prompt = (
-            of_prompt.view(prompts, heads, members, -1, width) + self._mask[:, None, None, None]
-        ).transpose(1, 2)
-        of_written = scores(q.flatten(0, 1), keys[:, :, :end].flatten(0, 1)).view(*q.shape[:-1], end)
-        share = torch.cat((of_prompt[self._owner, self._rank], of_written), -1)
-        share = share.mul_(size**-0.5).softmax(-1).to(q.dtype)
-
-        to_prompt = share[..., :width][self._slots].transpose(1, 2).reshape(prompts * heads, -1, width)
-        read = to_prompt.bmm(self._prompt_values[layer].flatten(0, 1)).view(prompts, heads, members, -1, size)
-        own = share[..., width:].flatten(0, 1).bmm(values[:, :, :end].flatten(0, 1)).view(q.shape)
-        return (own + read.transpose(1, 2)[self._owner, self._rank]).view(rows, 1, -1, size)
+        heads, size = k.shape[-2:]
+        q = q.view(len(q), heads, -1, size)  # the queries that share a key head, together
+        k, v = k[:, 0], v[:, 0]
+        if len(self._cohorts) == 1:
+            reads = self._cohorts[0].reads(layer, q, k, v)
+            reads += [self._prefix.read(layer, q)] if self._prefix else []
+            return merge(reads).to(k.dtype).view(len(q), 1, -1, size)
+        sizes = [len(cohort) for cohort in self._cohorts]
+        stem = self._prefix.read(layer, q).split(sizes) if self._prefix else None
+        attended = [
+            merge(cohort.reads(layer, *part) + ([stem[index]] if stem else []))
+            for index, (cohort, *part) in enumerate(
+                zip(self._cohorts, *(torch.split(x, sizes) for x in (q, k, v)), strict=True)
+            )
+        ]
+        return torch.cat(attended).to(k.dtype).view(len(q), 1, -1, size)
 
     def keep(self, rows: Tensor) -> None:
         """See Memory."""
-        self._positions = self._positions[rows]
-        for cache in (self._keys, self._values):
-            for layer, old in enumerate(cache):
-                cache[layer] = old.new_empty((len(rows), *old.shape[1:]))
-                cache[layer][:, :, : self._filled] = old[rows, :, : self._filled]
-        used = self._group(self._owner[rows])
-        if len(used) < len(self._mask):
-            self._mask = self._mask[used]
-            self._prompt_keys = [old[used] for old in self._prompt_keys]
-            self._prompt_values = [old[used] for old in self._prompt_values]
+        start, kept = 0, []
+        for cohort in self._cohorts:
+            end = start + len(cohort)
+            mine = rows[(rows >= start) & (rows < end)] - start
+            if len(mine):
+                kept.append(cohort)
+                if len(mine) < len(cohort):
+                    cohort.keep(mine)
+            start = end
+        self._cohorts = kept
+        self._regroup()
 
-    def _group(self, owner: Tensor) -> Tensor:
-        """Note which rows continue which prompt; returns the prompts that any row does.
-
-        owner: [R], never falling. Row r is member rank[r] of prompt owner[r]; slots [N, members] has
-        the rows of each prompt, and any row where a prompt has fewer.
-        """
-        used: Tensor
-        used, self._owner, counts = torch.unique(owner, return_inverse=True, return_counts=True)
-        rows = torch.arange(len(owner), device=owner.device)
-        self._rank = rows - (counts.cumsum(0) - counts)[self._owner]
-        self._slots = rows.new_zeros((len(used), int(counts.max())))
-        self._slots[self._owner, self._rank] = rows
-        return used
-
-
-def scores(q: Tensor, k: Tensor) -> Tensor:
-    """Dot products of q [n, a, D] and k [n, b, D] in fp32, [n, a, b]: rounding them would blur attention."""
-    if q.is_cuda and q.dtype != torch.float32:
-        return torch.bmm(q, k.transpose(1, 2), out_dtype=torch.float32)
-    return torch.bmm(q, k.transpose(1, 2)).float()
+    def _regroup(self) -> None:
+        """All rows continue what all prompts begin with."""
+        if self._prefix is not None:
+            count = sum(len(cohort) for cohort in self._cohorts)
+            self._prefix = self._prefix.continued_by(
+                torch.zeros(count, dtype=torch.long, device=self._turns.device)
+            )
 
 
 class TransformersMemory:
@@ -175,6 +248,9 @@ class TransformersMemory:
 
     Rows are padded on the left, as transformers does when it generates.
     """
+
+    grows = False
+    room = sys.maxsize
 
     def __init__(self, policy: Policy) -> None:
         self._model = policy.model
@@ -184,8 +260,9 @@ class TransformersMemory:
         self._pad = policy.pad_id
         self._cache: Any = None
 
-    def prefill(self, prompts: Sequence[IntArray], owner: Tensor) -> Tensor:
-        """See Memory."""
+    def admit(self, prompts: Sequence[IntArray], owner: Tensor, room: int) -> Tensor:
+        """See Memory; only where there are no rows."""
+        self._cache = None
         longest = max(len(prompt) for prompt in prompts)
         tokens = torch.full((len(prompts), longest), self._pad)
         mask = torch.zeros((len(prompts), longest), dtype=torch.long)

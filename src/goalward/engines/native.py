@@ -1,44 +1,33 @@
 """Sampling in process, from the very parameters that are being trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from goalward.engines.cache import memory_for, row_bytes
-from goalward.engines.endings import Ending, ending
+from goalward.engines.cache import Memory, memory_for, row_bytes
 from goalward.engines.engine import Request, Sampling
 from goalward.engines.randomness import uniforms
 from goalward.engines.sampler import choose
+from goalward.engines.sheet import Job, Rows, Sheet, Written
 from goalward.errors import GoalwardError, UsageError
+from goalward.models.fused import FusedDecoder, plain
+from goalward.models.layout import common_start
 from goalward.models.policy import Policy
-from goalward.types import FloatArray, IntArray, Rollout
+from goalward.types import Rollout
 
-_BLOCK = 4
+_BLOCK = {"cpu": 1, "cuda": 8}
 """Tokens sampled between looks at what has ended: to look makes a GPU wait, not to look wastes tokens."""
 
-_COMPACT = 0.75
+_SIDE_BY_SIDE = {"cpu": 256, "cuda": 1024}
+"""Sequences written at once. On a CPU more would fall out of its caches, and be slower."""
+
+_COMPACT = 0.85
 """Ended sequences leave the batch when no more than this share of it is still being written."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One completion to write: which request's, in which random stream, of how many tokens at most."""
-
-    request: int
-    stream: int
-    prompt: IntArray
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What a job came to: its tokens and their log-probabilities, and how it ended."""
-
-    tokens: IntArray
-    logprobs: FloatArray
-    ending: Ending
+_REFILL = 0.25
+"""Waiting sequences are admitted when this share of the places is free: together, as they then share a prefill."""
 
 
 class NativeEngine:
@@ -49,12 +38,13 @@ class NativeEngine:
     once in a million tokens), another token is sampled.
     """
 
-    def __init__(self, policy: Policy, max_batch: int = 512) -> None:
-        """`max_batch`: sequences written side by side; fewer where a GPU's memory holds no more."""
+    def __init__(self, policy: Policy, max_batch: int | None = None) -> None:
+        """`max_batch`: sequences written side by side; by default what the device is fastest with and can hold."""
         self.policy = policy
-        self.max_batch = max_batch
+        self.max_batch = max_batch or _SIDE_BY_SIDE.get(policy.device.type, 256)
+        fusable = policy.decoder is not None and plain(policy.decoder)
+        self._fused = FusedDecoder(policy.decoder) if policy.decoder is not None and fusable else None
 
-    @torch.inference_mode()
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, *, seed: int, version: int = 0
     ) -> list[tuple[Rollout, ...]]:
@@ -65,17 +55,14 @@ class NativeEngine:
         """
         _check(sampling)
         jobs = [job for index, request in enumerate(requests) for job in self._jobs(index, request, sampling)]
-        # Prompts of like length share a wave; the longest come first, so that memory that does not
-        # suffice fails at once.
-        order = sorted(range(len(jobs)), key=lambda i: -len(jobs[i].prompt))
-        written: dict[int, Written] = {}
-        while len(written) < len(jobs):
-            wave = order[len(written) :]
-            wave = wave[: self._rows(jobs[wave[0]])]
-            written.update(zip(wave, self._write([jobs[i] for i in wave], sampling, seed), strict=True))
+        if self._fused is not None:
+            self._fused.refresh()
+        # Attempts at one prompt side by side; the longest first, so that memory that does not suffice fails at once.
+        jobs.sort(key=lambda job: (-len(job.prompt), job.request))
         rollouts: list[list[Rollout]] = [[] for _ in requests]
-        for index, job in enumerate(jobs):
-            rollouts[job.request].append(_rollout(job, written[index], version))
+        shared = common_start([request.prompt for request in requests])
+        for job, written in zip(jobs, self._write(jobs, sampling, seed, shared), strict=True):
+            rollouts[job.request].append(_rollout(job, written, version))
         return [tuple(group) for group in rollouts]
 
     def _jobs(self, index: int, request: Request, sampling: Sampling) -> list[Job]:
@@ -91,73 +78,72 @@ class NativeEngine:
         limit = min(sampling.max_tokens, room)
         return [Job(request=index, stream=s, prompt=request.prompt, limit=limit) for s in request.streams]
 
-    def _rows(self, longest: Job) -> int:
-        """How many sequences as long as `longest` fit."""
+    def _capacity(self, jobs: Sequence[Job]) -> int:
+        """How many sequences as long as the longest are written side by side."""
         if self.policy.device.type != "cuda":
             return self.max_batch
+        longest = max(len(job.prompt) + job.limit for job in jobs)
         free, _ = torch.cuda.mem_get_info(self.policy.device)
-        return max(
-            1, min(self.max_batch, free // 2 // row_bytes(self.policy, len(longest.prompt) + longest.limit))
+        return max(1, min(self.max_batch, free // 2 // row_bytes(self.policy, longest)))
+
+    @torch.inference_mode()
+    def _write(self, jobs: Sequence[Job], sampling: Sampling, seed: int, shared: int) -> list[Written]:
+        """Write all `jobs`, some side by side; when some have ended, others take their places."""
+        if not jobs:
+            return []
+        capacity = self._capacity(jobs)
+        memory = memory_for(
+            self.policy, self._fused, max(len(job.prompt) + job.limit for job in jobs), shared
         )
-
-    def _write(self, jobs: list[Job], sampling: Sampling, seed: int) -> list[Written]:
-        """Write all `jobs` side by side."""
-        policy = self.policy
-        device = policy.device
-        limits = np.array([job.limit for job in jobs])
-        streams = np.array([job.stream % 2**64 for job in jobs], np.uint64)
-        tokens = np.zeros((len(jobs), limits.max()), np.int32)
-        logprobs = np.zeros((len(jobs), limits.max()), np.float32)
-        endings: list[Ending | None] = [None] * len(jobs)
-        prompts = {job.request: job.prompt for job in jobs}
-        place = {request: index for index, request in enumerate(prompts)}
-        owner = torch.tensor([place[job.request] for job in jobs], device=device)
-
-        memory = memory_for(policy, max(len(job.prompt) for job in jobs), int(limits.max()))
-        logits = memory.prefill(list(prompts.values()), owner)
-        rows = np.arange(len(jobs))  # the job that each row of the memory belongs to
-        chosen = torch.zeros_like(owner)  # what each row said last
-        done = 0
-        while True:
-            count = min(_BLOCK, int(limits[rows].min()) - done)
-            uniform = torch.from_numpy(uniforms(seed, streams[rows], done, count)).to(device)
-            block = []
-            for column in range(count):
-                if done + column:
-                    logits = memory.step(chosen)
-                chosen, logprob = choose(logits, uniform[:, column], sampling)
-                block.append((chosen, logprob))
-            tokens[rows, done : done + count] = torch.stack([c for c, _ in block], 1).cpu().numpy()
-            logprobs[rows, done : done + count] = torch.stack([p for _, p in block], 1).cpu().numpy()
-            if not np.isfinite(logprobs[rows, done : done + count]).all():
-                raise GoalwardError(
-                    f"model {policy.name!r} gives logits that are not numbers: its training has diverged, or its weights"
-                    " are damaged; a lower learning rate may help"
-                )
-            for job in rows:
-                if endings[job] is None:
-                    endings[job] = self._ending(tokens[job, : done + count], done, int(limits[job]), sampling)
-            done += count
-            going = np.array([endings[job] is None for job in rows])
-            if not going.any():
-                break
-            if going.mean() <= _COMPACT or limits[rows].min() == done:
-                kept = torch.from_numpy(np.flatnonzero(going)).to(device)
+        sheet = Sheet(jobs, frozenset(self.policy.eos_ids), sampling.stop, self.policy.chat.text)
+        waiting = np.arange(len(jobs))
+        rows = waiting[:0]  # the job that each row of the memory belongs to
+        chosen = torch.zeros(0, dtype=torch.long, device=self.policy.device)  # what each row said last
+        while waiting.size or rows.size:
+            logits = [memory.step(chosen)] if rows.size else []
+            room = capacity - rows.size
+            if waiting.size and (not rows.size or (memory.grows and room >= _REFILL * capacity)):
+                fresh, waiting = waiting[:room], waiting[room:]
+                logits.append(self._admit(memory, [jobs[i] for i in fresh]))
+                rows = np.concatenate([rows, fresh])
+            chosen = self._block(memory, torch.cat(logits), sheet, rows, sampling, seed)
+            going = sheet.going(rows)
+            # Ended sequences leave when there are many, when others wait for their places, or when one is full.
+            wanted = waiting.size and capacity - going.sum() >= _REFILL * capacity
+            if going.mean() <= _COMPACT or wanted or memory.room == 0:
+                kept = torch.from_numpy(np.flatnonzero(going)).to(chosen.device)
                 memory.keep(kept)
                 chosen, rows = chosen[kept], rows[going]
-        return [
-            Written(
-                tokens=tokens[job, : end.length].copy(),
-                logprobs=logprobs[job, : end.length].copy(),
-                ending=end,
-            )
-            for job, end in enumerate(endings)
-            if end is not None
-        ]
+        return sheet.written()
 
-    def _ending(self, tokens: IntArray, seen: int, limit: int, sampling: Sampling) -> Ending | None:
-        eos = frozenset(self.policy.eos_ids)
-        return ending(tokens, seen, limit=limit, eos=eos, stop=sampling.stop, decode=self.policy.chat.text)
+    def _admit(self, memory: Memory, jobs: Sequence[Job]) -> Tensor:
+        prompts = {job.request: job.prompt for job in jobs}
+        place = {request: index for index, request in enumerate(prompts)}
+        owner = torch.tensor([place[job.request] for job in jobs], device=self.policy.device)
+        return memory.admit(list(prompts.values()), owner, max(job.limit for job in jobs))
+
+    def _block(
+        self, memory: Memory, logits: Tensor, sheet: Sheet, rows: Rows, sampling: Sampling, seed: int
+    ) -> Tensor:
+        """Write a few tokens a row, from the logits of the first; returns each row's last."""
+        device = logits.device
+        count = min(_BLOCK.get(device.type, 1), sheet.room(rows), memory.room + 1)
+        uniform = torch.from_numpy(uniforms(seed, sheet.streams[rows], sheet.done[rows], count)).to(device)
+        tokens: list[Tensor] = []
+        logprobs: list[Tensor] = []
+        for column in range(count):
+            if column:
+                logits = memory.step(tokens[-1])
+            token, logprob = choose(logits, uniform[:, column], sampling)
+            tokens.append(token)
+            logprobs.append(logprob)
+        sheet.note(rows, torch.stack(tokens, 1).cpu().numpy(), torch.stack(logprobs, 1).cpu().numpy())
+        if not sheet.finite(rows, count):
+            raise GoalwardError(
+                f"model {self.policy.name!r} gives logits that are not numbers: its training has diverged, or its weights"
+                " are damaged; a lower learning rate may help"
+            )
+        return tokens[-1]
 
 
 def _rollout(job: Job, written: Written, version: int) -> Rollout:

@@ -1,8 +1,8 @@
 """Work side by side on a CPU's cores.
 
 A small model's tensors are too small to be cut among threads: most of its operations then run on one core while
-the others wait. So each core takes a share of the rows or micro-batches instead, a lane, and runs every
-operation on its own. Which share is fixed by the number of threads, so a run can be repeated bit by bit.
+the others wait. So each core takes a share of the micro-batches instead, a lane, and runs every operation on its own.
+Which share is fixed by the number of threads, so a run can be repeated bit by bit.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
     if len(jobs) < 2:
         return [job() for job in jobs]
     threads = torch.get_num_threads()
-
-    def alone(job: Callable[[], T]) -> T:
-        torch.set_num_threads(1)
-        return job()
-
     try:
         with ThreadPoolExecutor(len(jobs)) as pool:
-            return list(pool.map(alone, jobs))
+            return list(pool.map(_alone, jobs))
     finally:
         torch.set_num_threads(threads)
+
+
+def _alone(job: Callable[[], T]) -> T:
+    torch.set_num_threads(1)
+    return job()

@@ -22,7 +22,7 @@ from goalward.types import IntArray
 _WORTH_SHARING = 16
 """Tokens that all prompts have in common, from which on they are computed apart."""
 
-_ALIKE = 0.75
+_ALIKE = 0.85
 """Segments attend side by side if none is shorter than this share of the longest."""
 
 Places = NDArray[np.int64]
@@ -46,7 +46,7 @@ class Rows:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """From q [N, heads, D], k and v [N, kv heads, D] of the whole line, [n, heads, D] of these segments."""
-        rows = _spread(q, self.own), _spread(k, self.path), _spread(v, self.path)
+        rows = spread(q, self.own), spread(k, self.path), spread(v, self.path)
         if self.mask is None:
             attended = causal(0, *rows)
         else:
@@ -79,12 +79,15 @@ class Layout:
         return torch.cat([rows.attend(q[0], k[0], v[0]) for rows in self.rows])[None]
 
 
-def lay_out(sequences: Sequence[Line], policy: Policy) -> Layout:
-    """Packed for models that the lean decoder knows, else padded on the right."""
+def lay_out(sequences: Sequence[Line], policy: Policy, *, shared: int | None = None) -> Layout:
+    """Packed for models that the lean decoder knows, else padded on the right.
+
+    shared: the number of tokens to compute once for all prompts, where it is known already.
+    """
     longest = max(len(prompt) + len(completion) for prompt, completion in sequences)
     if policy.lean(longest) is None:
         return _padded(sequences, longest, policy)
-    return _packed(sequences, policy)
+    return _packed(sequences, policy, shared)
 
 
 def count_tokens(sequences: Sequence[Line]) -> int:
@@ -103,9 +106,9 @@ def _padded(sequences: Sequence[Line], width: int, policy: Policy) -> Layout:
     return Layout(tokens=torch.from_numpy(tokens).to(policy.device), paths=tuple(paths))
 
 
-def _packed(sequences: Sequence[Line], policy: Policy) -> Layout:
+def _packed(sequences: Sequence[Line], policy: Policy, shared: int | None) -> Layout:
     prompts = {prompt.tobytes(): prompt for prompt, _ in sequences}
-    shared = _common(list(prompts.values()))
+    shared = common_start(list(prompts.values())) if shared is None else shared
     packing = _Packing(policy)
     [stem] = (
         packing.add([(next(iter(prompts.values()))[:shared], np.zeros(0, np.int64))]) if shared else [None]
@@ -181,8 +184,8 @@ class _Packing:
         )
 
 
-def _common(prompts: Sequence[IntArray]) -> int:
-    """Tokens that all of several prompts begin with, each keeping at least one of its own; 0 if few."""
+def common_start(prompts: Sequence[IntArray]) -> int:
+    """How many tokens several prompts all begin with, each keeping at least one of its own; 0 if few."""
     if len(prompts) < 2:
         return 0
     width = min(map(len, prompts)) - 1
@@ -192,7 +195,7 @@ def _common(prompts: Sequence[IntArray]) -> int:
     return common if common >= _WORTH_SHARING else 0
 
 
-def _spread(x: Tensor, places: Tensor) -> Tensor:
+def spread(x: Tensor, places: Tensor) -> Tensor:
     """Take x [N, heads, D] at `places` [R, T]: [R, T, heads, D].
 
     As a look-up in a table, since its backward pass adds up equal places faster than indexing's.

@@ -1,0 +1,149 @@
+"""Attention of one new token a row, in parts: what is shared is read once for all rows that share it.
+
+A softmax over several stretches of keys needs no more from each stretch than the sum of its weights, relative to
+the largest score in it, and the values summed with these weights: `read` gives them and `merge` joins them, as
+in FlashAttention (Dao et al. 2022, arXiv:2205.14135).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What queries found in one stretch of keys, fp32.
+
+    top: [..., 1], the largest score; out: [..., D + 1], the values summed with the weights exp(score - top), and
+    behind them the sum of the weights, since values carry a 1 behind their D numbers.
+    """
+
+    top: Tensor
+    out: Tensor
+
+    def view(self, *shape: int) -> "Read":
+        """The same with other leading dimensions."""
+        return Read(self.top.view(*shape, 1), self.out.view(*shape, -1))
+
+    def split(self, sizes: Sequence[int]) -> "list[Read]":
+        """Rows cut apart."""
+        return [
+            Read(*parts)
+            for parts in zip(
+                torch.split(self.top, list(sizes)), torch.split(self.out, list(sizes)), strict=True
+            )
+        ]
+
+
+def read(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Read:
+    """What q [n, a, D] finds in keys [n, b, D] and values [n, b, D + 1]; `mask` [n, 1, b] is added to the scores."""
+    scores = _scores(q, k)
+    if mask is not None:
+        scores += mask
+    top = scores.amax(-1, keepdim=True)
+    return Read(top, torch.bmm(scores.sub_(top).exp_().to(v.dtype), v).float())
+
+
+def merge(reads: Sequence[Read]) -> Tensor:
+    """The attention over all stretches together, [..., D]."""
+    first, *others = reads
+    top, out = first.top, first.out
+    for other in others:
+        highest = torch.maximum(top, other.top)
+        out = out * torch.exp(top - highest) + other.out * torch.exp(other.top - highest)
+        top = highest
+    return out[..., :-1] / out[..., -1:]
+
+
+def with_ones(values: Tensor) -> Tensor:
+    """Values [..., D] with a 1 behind each."""
+    return torch.nn.functional.pad(values, (0, 1), value=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Keys and values that several rows continue: N prompts, kept once.
+
+    keys of a layer: [N, kv heads, P, D]; values: [N, kv heads, P, D + 1]; mask: [N, 1, P], -inf behind a prompt's end, or None where
+    all are equally long; owner: [R], the prompt of each row; slots: [N, M], the rows of each prompt, and any row where
+    it has fewer; place: [R], where each row stands in slots.
+    """
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    mask: Tensor | None
+    owner: Tensor
+    slots: Tensor
+    place: Tensor
+
+    @classmethod
+    def of(cls, keys: list[Tensor], values: list[Tensor], lengths: Tensor, owner: Tensor) -> Self:
+        """For prompts of `lengths` [N]; row r continues prompt owner[r], which never falls."""
+        width = keys[0].shape[2]
+        mask = None
+        if int(lengths.min()) < width:
+            mask = torch.zeros((len(lengths), 1, width), device=lengths.device)
+            mask.masked_fill_(
+                torch.arange(width, device=lengths.device) >= lengths[:, None, None], -torch.inf
+            )
+        nothing = owner[:0]
+        whole = cls(keys=keys, values=values, mask=mask, owner=nothing, slots=nothing[None], place=nothing)
+        return whole.continued_by(owner)
+
+    def continued_by(self, owner: Tensor) -> Self:
+        """The same prompts for other rows."""
+        counts = torch.bincount(owner, minlength=len(self.keys[0]))
+        rows = torch.arange(len(owner), device=owner.device)
+        rank = rows - (counts.cumsum(0) - counts)[owner]
+        most = int(counts.max())
+        slots = rows.new_zeros((len(counts), most))
+        slots[owner, rank] = rows
+        return replace(self, owner=owner, slots=slots, place=owner * most + rank)
+
+    def keep(self, rows: Tensor) -> Self:
+        """Forget all rows but these, and the prompts that none of them continues."""
+        used, owner = torch.unique(self.owner[rows], return_inverse=True)
+        if len(used) == len(self.keys[0]):
+            return self.continued_by(owner)
+        fewer = replace(
+            self,
+            keys=[old[used] for old in self.keys],
+            values=[old[used] for old in self.values],
+            mask=None if self.mask is None else self.mask[used],
+        )
+        return fewer.continued_by(owner)
+
+    def read(self, layer: int, q: Tensor) -> Read:
+        """What q [R, kv heads, queries, D] finds, each row in its prompt."""
+        prompts, members = self.slots.shape
+        heads, queries, size = q.shape[1:]
+        # Rows by the prompt they continue: [N x kv heads, members x queries, D].
+        asked = q[self.slots].transpose(1, 2).reshape(prompts * heads, -1, size)
+        mask = None if self.mask is None else self.mask.repeat_interleave(heads, 0)
+        found = read(asked, self.keys[layer].flatten(0, 1), self.values[layer].flatten(0, 1), mask)
+
+        def by_row(x: Tensor) -> Tensor:
+            x = x.view(prompts, heads, members, queries, -1).transpose(1, 2)
+            return x.reshape(prompts * members, heads, queries, -1)[self.place]
+
+        return Read(by_row(found.top), by_row(found.out))
+
+
+def spread_prompts(paths: Sequence[NDArray[np.int64]], device: torch.device) -> Tensor:
+    """Paths of several lengths as one table [N, longest], padded with the first place."""
+    table = np.zeros((len(paths), max(map(len, paths))), np.int64)
+    for row, path in enumerate(paths):
+        table[row, : len(path)] = path
+    return torch.from_numpy(table).to(device)
+
+
+def _scores(q: Tensor, k: Tensor) -> Tensor:
+    """Dot products of q [n, a, D] and k [n, b, D] in fp32, [n, a, b]: rounding them would blur attention."""
+    if q.is_cuda and q.dtype != torch.float32:
+        return torch.bmm(q, k.transpose(1, 2), out_dtype=torch.float32)
+    return torch.bmm(q, k.transpose(1, 2)).float()
