@@ -13,6 +13,8 @@ PACKAGE = Path(goalward.__file__).parent
 FLOORS = [
     "__main__",
     "cli",
+    "bench",
+    "benches",
     "stages",
     "preflight",
     "loop",

@@ -202,3 +202,16 @@ def test_a_full_disk_loses_nothing(project):
 def test_another_recipe_does_not_write_over_a_run(goalward, project):
     assert goalward("train", *project, "experience.steps=1")[0] == 0
     plainly(goalward("train", *project, "experience.steps=1", "seed=3"), 2, "out", "another recipe")
+
+
+def test_log_says_what_there_is_to_learn_from(goalward, tmp_path: Path):
+    path = tmp_path / "log.jsonl"
+    rows = [{"prompt": "p", "response": r, "reward": s} for r, s in (("a", 1), ("b", 0))]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, out, _ = goalward("log", path, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert (found["rows"], found["tasks"], found["spread"], found["mean"]) == (2, 1, 1, 0.5)
+    assert "0.500" in goalward("log", path)[1]
+    path.write_text(path.read_text() + '{"prompt": "p", "respon')
+    plainly(goalward("log", path), 2, f"{path}, line 3", "cut off")

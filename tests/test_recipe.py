@@ -105,6 +105,14 @@ def test_another_algorithm_starts_from_its_own_defaults(write):
             "experience.group_size: at least one",
         ),
         ("", ["sampling.top_p=0.9"], "top_p and top_k sample from another policy"),
+        ("", ["experience.log=x"], "it learns from the policy's own fresh attempts"),
+        ("", ["experience.log=x", "do=record"], "a log is made of new attempts"),
+        ("", ["do=record", "algorithm=dapo"], "dynamic sampling has no use in a log"),
+        (
+            "",
+            ["algorithm=dpo", "learner.minibatches=2"],
+            "weighs the whole step by one policy; leave it at 1",
+        ),
         ("", ["sampling.temperature=0"], "greedy attempts are all the same"),
         ("[model]", [], "mine.toml: not valid TOML"),
         (
@@ -155,3 +163,19 @@ def test_merge_parse_and_without():
     assert parse_override("a=../x") == {"a": "../x"}
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
     assert without({"a": {"b": 1, "c": 2}, "d": 4}, {"a": {"b": 9}}) == {"a": {"c": 2}, "d": 4}
+
+
+def test_a_log_may_be_an_earlier_stage(write):
+    text = """
+[stages.log]
+do = "record"
+[stages.a]
+algorithm = "dpo"
+experience.log = "log"
+[stages.b]
+algorithm = "dpo"
+experience.log = "later"
+[stages.later]
+"""
+    recipe = load_recipe(write(text), ["run=runs/x"])
+    assert [stage.experience.log for stage in recipe.stages] == [None, "runs/x/log", "later", None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from goalward.bench import bench
 from goalward.errors import GoalwardError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench, name="bench")
 console = Console()
 
 Overrides = Annotated[
@@ -150,6 +152,26 @@ def grade(
 
     report = grade_file(file, build_grader(grader))
     _show(report.to_json() if as_json else report.table(), as_json)
+
+
+@app.command()
+def log(
+    file: Annotated[Path, typer.Argument(help="JSONL or Parquet rows, or a run's folder.")],
+    model: Annotated[
+        str | None, typer.Option(help="Also: for how many of its attempts does the log speak?")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check recorded attempts row by row, and say what there is to learn from them.
+
+    Example: goalward log runs/grpo --model pocket
+    """
+    from goalward.experience.log import RecordedLog, table
+    from goalward.stages import sample_size
+
+    recorded = RecordedLog(file)
+    found = recorded.report() | ({"effective_sample_size": sample_size(recorded, model)} if model else {})
+    _show(found if as_json else table(found), as_json)
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from goalward.errors import GoalwardError
 from goalward.experience.summary import summarise
+from goalward.feedback.guards import Guards, signals
 from goalward.feedback.judge import check_errors, judge
 from goalward.learning.algorithm import Algorithm
 from goalward.recipe import Stage
@@ -16,6 +18,9 @@ from goalward.runs.run import Run
 from goalward.runs.selection import best_step, worn_out
 from goalward.types import Group
 from goalward.wiring import Parts
+
+DRIFT_GROUPS = 8
+"""Groups of a step by which the drift is measured: it is a guard, not a result."""
 
 Validate = Callable[[], dict[str, float]]
 """Accuracies to record, the headline first."""
@@ -28,17 +33,24 @@ def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validat
     if stage.validation and stage.validation.best and not parts.validated:
         look(parts, validate)  # what is no better than the start is not worth keeping
         save(stage, run, parts)
+    history: list[dict[str, float]] = run.metrics() if parts.watch else []
     for step in range(learner.step, parts.steps):
         if enough(stage, parts):
             break
         groups, spent = practise(stage, parts, step)  # act, get feedback
         examples = algorithm.credit(lessons(groups, algorithm))  # feedback -> credit
-        metrics = summarise(groups) | spent | learner.update(examples, algorithm)  # credit -> weights
+        seen = watch(parts, groups)
+        metrics = summarise(groups) | seen | spent | learner.update(examples, algorithm)  # credit -> weights
+        if parts.average:
+            parts.average.follow()
         last = step + 1 == parts.steps
         if stage.validation and (last or (step + 1) % stage.validation.every == 0):
             metrics |= look(parts, validate)
         metrics |= {"epoch": parts.experience.cursor / len(parts.experience), "peak_memory_gb": peak_memory()}
         run.record(step, metrics, groups)
+        if parts.watch:
+            history.append(metrics)
+            stop_on_alarm(parts.watch.guards, history, run)
         due = last or (step + 1) % stage.checkpoint.every == 0
         if due or enough(stage, parts) or chosen(stage, parts) == learner.step:
             save(stage, run, parts)
@@ -65,6 +77,23 @@ def enough(stage: Stage, parts: Parts) -> bool:
 def chosen(stage: Stage, parts: Parts) -> int | None:
     """The step of the best model by validation, where the recipe asks for that one and not for the last."""
     return best_step(parts.validated) if stage.validation and stage.validation.best else None
+
+
+def record(stage: Stage, run: Run, parts: Parts, bar: Progress) -> None:
+    """Act and get feedback, and learn nothing: what is written is a log. Goes on where it stood."""
+    done = len(run.metrics())
+    run.rewind(done)
+    parts.experience.cursor = done * stage.experience.prompts
+    for step in range(done, parts.steps):
+        groups, spent = practise(stage, parts, step)
+        metrics = summarise(groups) | spent
+        run.record(step, metrics, groups)
+        bar.step(
+            step + 1,
+            reward=metrics.get("reward"),
+            accuracy=None,
+            tokens_per_second=metrics["tokens_per_second/generate"],
+        )
 
 
 def lessons(groups: Sequence[Group], algorithm: Algorithm) -> list[Group]:
@@ -105,6 +134,37 @@ def practise(stage: Stage, parts: Parts, step: int) -> tuple[list[Group], dict[s
     }
 
 
+def watch(parts: Parts, groups: Sequence[Group]) -> dict[str, float]:
+    """The signals of a step without labels, and how far the policy has drifted, in nats a token, by some attempts."""
+    if parts.watch is None:
+        return {}
+    found = signals(groups, parts.watch.equal)
+    if parts.watch.guards.kl:
+        some = groups[:DRIFT_GROUPS]
+        whole = [one.parts["kl"] for group in parts.learner.penalise(some, 1.0) for one in group.feedback]
+        found["drift"] = -sum(whole) / sum(
+            rollout.completion.size for group in some for rollout in group.rollouts
+        )
+    return found
+
+
+def stop_on_alarm(guards: Guards, history: Sequence[Mapping[str, float]], run: Run) -> None:
+    """Raise GoalwardError where the guards find that a run without labels goes wrong."""
+    alarm = guards.alarm(history)
+    if alarm is None:
+        return
+    kept = checkpoint.latest(run.directory)
+    raise GoalwardError(
+        f"{run.directory}: stopped after step {len(history)}: {alarm}.\n"
+        + (
+            f"The last checkpoint before that is {kept}. "
+            if kept
+            else "No checkpoint was written before that. "
+        )
+        + "guards.stop=false goes on in spite of alarms"
+    )
+
+
 def save(stage: Stage, run: Run, parts: Parts) -> None:
     """Write a checkpoint from which `wiring.build` goes on exactly here."""
     state = {
@@ -112,6 +172,7 @@ def save(stage: Stage, run: Run, parts: Parts) -> None:
         "cursor": parts.experience.cursor,
         "validated": [list(each) for each in parts.validated],
     }
+    state |= parts.average.state() if parts.average else {}
     checkpoint.save(
         run.directory,
         parts.learner.step,

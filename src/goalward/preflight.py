@@ -82,7 +82,7 @@ def _stage(recipe: Recipe, stage: Stage) -> Preflight:
     parts = build(stage, recipe.base, stage.model.name, None)
     tasks = make_tasks(stage.task).tasks(stage.experience.split)
     check = None
-    if parts.grader is not None and any(task.reference for task in tasks[:PROBED]):
+    if parts.grader is not None and parts.watch is None and any(task.reference for task in tasks[:PROBED]):
         check = check_grader(tasks[:PROBED], parts.grader)
     groups, a_step = _training(stage, parts)
     asked = list(stage.evaluation.values()) * (2 if recipe.single else 1)

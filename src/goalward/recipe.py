@@ -1,7 +1,8 @@
 """TOML to a validated, frozen Recipe: every choice of a run, checked before anything loads."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -10,16 +11,23 @@ import tomli_w
 
 from goalward.engines.engine import Sampling
 from goalward.errors import UsageError
-from goalward.feedback.build import build_grader
-from goalward.learning.algorithm import Algorithm
-from goalward.learning.imitation import SFT, RejectionSampling
+from goalward.experience.reflect import ReflectSettings
+from goalward.experience.stitched import StitchSettings
+from goalward.experience.voters import VoterSettings
+from goalward.feedback.build import COMPARE, build_grader, without_labels
+from goalward.feedback.guards import Guards
+from goalward.learning import preference
+from goalward.learning.algorithm import Algorithm, Relative
+from goalward.learning.imitation import SFT, WEIGHTED, RejectionSampling, WeightedImitation
 from goalward.learning.learner import LearnerSettings
+from goalward.learning.offline import OFFLINE
 from goalward.learning.optimizer import OptimizerSettings
 from goalward.learning.policy_gradient import FAMILY, PolicyGradient
 from goalward.models.load import ModelConfig
 from goalward.schema import Place, Table, choose, merge, parse_override, read, read_toml, without
 from goalward.tasks.gsm8k import GSM8K
 from goalward.tasks.gym import Gym
+from goalward.tasks.rewrites import REWRITES
 from goalward.tasks.rows import Rows
 from goalward.tasks.taskset import TaskSet
 from goalward.tasks.word_problems import WordProblems
@@ -27,6 +35,10 @@ from goalward.tasks.word_problems import WordProblems
 ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "sft": (SFT, {}),
     "rejection_sampling": (RejectionSampling, {}),
+    **{name: (WeightedImitation, changes) for name, changes in WEIGHTED.items()},
+    **{name: (preference.Preference, changes) for name, changes in preference.FAMILY.items()},
+    "kto": (preference.KTO, {}),
+    **OFFLINE,
     **{name: (PolicyGradient, changes) for name, changes in FAMILY.items()},
 }
 TASK, ALGORITHM = Place("recipe", ("task",)), Place("recipe", ("algorithm",))
@@ -35,9 +47,9 @@ TASKS: dict[str, type] = {"gsm8k": GSM8K, "word_problems": WordProblems, "rows":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardPart:
-    """One grader's share in the score: a built-in name, a grader file or "file.py:function"."""
+    """One grader's share in the score: a built-in name, a grader file, "file.py:function", or a grader's table."""
 
-    grader: str
+    grader: str | Table
     weight: float = 1.0
 
 
@@ -47,16 +59,26 @@ class ExperienceSettings:
 
     prompts: tasks a step; group_size: attempts at each; steps, or else epochs: how long to go on;
     max_prompt_tokens: longer tasks are left out of training, and counted; 0 keeps all;
-    max_error_share: the share of attempts in a step that the grader may fail to judge before the run stops.
+    max_error_share: the share of attempts in a step that the grader may fail to judge before the run stops;
+    voters, contrast: more attempts at each task, or at a changed question, that a vote listens to;
+    reflect: learn from `group_size` improved attempts, which read earlier ones, sampled or from a log.
+    log: learn from recorded attempts instead: a file, a run's folder, or an earlier stage's name. A step then
+    takes `prompts` tasks with all their attempts. Their recorded scores count, unless there is a reward;
+    stitch: learn from `group_size` attempts at each task that are stitched from the log's.
     """
 
     split: str = "train"
+    log: str | None = None
+    stitch: StitchSettings | None = None
     prompts: int = 32
     group_size: int = 8
     steps: int | None = None
     epochs: float = 1.0
     max_prompt_tokens: int = 0
     max_error_share: float = 0.2
+    voters: VoterSettings | None = None
+    contrast: VoterSettings | None = None
+    reflect: ReflectSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +112,13 @@ class CheckpointSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One part of a run. `start` names the earlier stage whose model it starts from."""
+    """One part of a run. `start` names the earlier stage whose model it starts from.
+
+    do: "record" attempts what "train" would and learns nothing: its rollouts are a log to learn from.
+    """
 
     name: str
-    do: Literal["train", "evaluate", "compare"] = "train"
+    do: Literal["train", "record", "evaluate", "compare"] = "train"
     start: str | None = None
     seed: int = 0
     model: ModelConfig = field(default_factory=lambda: ModelConfig(name="pocket"))
@@ -106,6 +131,7 @@ class Stage:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     evaluation: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     validation: EvaluationSpec | None = None
+    guards: Guards = field(default_factory=Guards)
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
 
 
@@ -161,7 +187,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         stages = {name: without(table, over) for name, table in stages.items()}
     name = raw.pop("name", path.stem)
     directory = Path(raw.pop("run", f"runs/{name}"))
-    read_stages = tuple(_read_stage(stage, merge(raw, table), path) for stage, table in stages.items())
+    read_stages = tuple(
+        _with_log(_read_stage(stage, merge(raw, table), path), stages, directory)
+        for stage, table in stages.items()
+    )
     _check_starts(read_stages, path)
     resolved = {"name": name, "run": str(directory)}
     if list(stages) == [""]:
@@ -240,13 +269,25 @@ def _read_stage(name: str, table: Table, path: Path) -> Stage:
         graders += [(place.at(*keys, "metrics"), metric) for metric in spec.metrics]
     for where, grader in graders:
         try:
-            build_grader(grader, path.parent)
+            built = build_grader(grader, path.parent)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from error
+        if "reward" in where.path and without_labels(built):
+            _refuse_labels(stage, place)
     for broken, key, message in _rules(stage, algorithm):
         if broken:
             raise UsageError(f"{place.at(key)}: {message}")
     return stage
+
+
+def _refuse_labels(stage: Stage, place: Place) -> None:
+    """No grader may compare with references where another is to do without."""
+    for name, part in stage.reward.items():
+        if isinstance(part.grader, str) and part.grader in COMPARE:
+            raise UsageError(
+                f"{place.at('reward', name)}: {part.grader!r} compares with references, and a recipe that learns "
+                "without labels keeps them from the trainer; name it in an evaluation's metrics instead"
+            )
 
 
 def _questions(stage: Stage) -> dict[tuple[str, ...], EvaluationSpec]:
@@ -267,9 +308,28 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     for name, spec in stage.evaluation.items():
         misplaced = spec.every > 0 or spec.best or spec.patience > 0
         yield misplaced, f"evaluation.{name}", "every, best and patience are for [validation]"
-    if stage.do != "train":
+    if stage.do not in ("train", "record"):
         return
-    if algorithm.source == "attempts":
+    log = experience.log is not None
+    yield log and stage.do == "record", "experience.log", "a log is made of new attempts; leave it out"
+    yield (
+        experience.stitch is not None and not log,
+        "experience.stitch",
+        "name what to stitch in experience.log",
+    )
+    again = stage.do == "record" and algorithm.rounds > 1
+    yield again, "algorithm", "dynamic sampling has no use in a log, which wants failures too; use grpo"
+    yield (
+        log and isinstance(algorithm, PolicyGradient),
+        "algorithm",
+        "it learns from the policy's own fresh attempts; on a log use for example rejection_sampling or dpo",
+    )
+    yield (
+        isinstance(algorithm, Relative) and stage.learner.minibatches > 1,
+        "learner.minibatches",
+        "this algorithm weighs the whole step by one policy; leave it at 1",
+    )
+    if algorithm.source == "attempts" and not log:
         yield (
             not stage.reward,
             "reward",
@@ -293,6 +353,14 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     yield sampling.max_tokens < 1, "sampling.max_tokens", "at least one token"
     yield sampling.temperature < 0, "sampling.temperature", "must not be below 0"
     yield not 0 < sampling.top_p <= 1, "sampling.top_p", "must be above 0 and at most 1"
+    for key in ("voters", "contrast"):
+        others: VoterSettings | None = getattr(experience, key)
+        if others is not None:
+            yield others.size < 1, f"experience.{key}.size", "at least one attempt a task"
+            yield not 0 <= others.decay < 1, f"experience.{key}.decay", "a share, from 0 to less than 1"
+            known = not others.rewrite or others.rewrite in REWRITES or ".py:" in others.rewrite
+            yield not known, f"experience.{key}.rewrite", f"{', '.join(REWRITES)} or file.py:function"
+    yield stage.guards.window < 1, "guards.window", "at least one step"
     yield stage.optimizer.learning_rate <= 0, "optimizer.learning_rate", "must be above 0"
     yield not 0 <= stage.optimizer.warmup <= 1, "optimizer.warmup", "a share of all steps, from 0 to 1"
     yield stage.learner.minibatches < 1, "learner.minibatches", "at least one"
@@ -305,6 +373,15 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
         yield validation.patience < 0, "validation.patience", "how often without a better one? At least 0"
         hasty = validation.patience > 0 and not validation.best
         yield hasty, "validation.patience", "the last model is then not the best; set validation.best = true"
+
+
+def _with_log(stage: Stage, stages: Iterable[str], directory: Path) -> Stage:
+    """The stage with the folder of the earlier stage that its log names, if it names one."""
+    named = stage.experience.log
+    if named is None or named not in itertools.takewhile(lambda name: name != stage.name, stages):
+        return stage
+    settings = dataclasses.replace(stage.experience, log=str(directory / named))
+    return dataclasses.replace(stage, experience=settings)
 
 
 def _check_starts(stages: Sequence[Stage], path: Path) -> None:

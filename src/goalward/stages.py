@@ -14,14 +14,15 @@ from goalward.evaluation.compare import compare, table
 from goalward.evaluation.evaluation import Evaluation
 from goalward.evaluation.report import write_report
 from goalward.evaluation.saved import comparable, load_evaluations
-from goalward.loop import chosen, train
+from goalward.experience.log import RecordedLog
+from goalward.loop import chosen, record, train
 from goalward.models.load import ModelConfig, load_policy
 from goalward.models.policy import Policy
 from goalward.recipe import Recipe, Stage
 from goalward.runs import checkpoint
 from goalward.runs.progress import Bar, Progress
 from goalward.runs.run import Run, read_result
-from goalward.wiring import Parts, build, examine
+from goalward.wiring import Parts, build, examine, weigh_log
 
 
 def run_recipe(recipe: Recipe, console: Console) -> None:
@@ -59,6 +60,11 @@ def evaluate_model(stage: Stage) -> Evaluation:
         return examine(stage, spec, Path(), policy, NativeEngine(policy), name=stage.model.name, progress=bar)
 
 
+def sample_size(recorded: RecordedLog, model: str) -> float:
+    """How many of the log's rows speak for `model`, as `wiring.weigh_log` counts them."""
+    return weigh_log(load_policy(ModelConfig(name=resolve_model(model))), recorded)
+
+
 def converse(model: str, temperature: float, max_tokens: int, console: Console) -> None:
     """Answer questions from standard input, one a line, until an empty one."""
     policy = load_policy(ModelConfig(name=resolve_model(model)))
@@ -87,6 +93,7 @@ def _run_stage(recipe: Recipe, stage: Stage, run: Run, console: Console) -> None
         return
     work: dict[str, Callable[[Recipe, Stage, Run, Console], dict[str, object]]] = {
         "train": _train,
+        "record": _record,
         "evaluate": _evaluate,
         "compare": _compare,
     }
@@ -123,6 +130,13 @@ def _practise(recipe: Recipe, stage: Stage, run: Run, console: Console) -> Parts
 
         train(stage, run, parts, bar, validate)
     return parts
+
+
+def _record(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:
+    parts = build(stage, recipe.base, _start(recipe, stage), None)
+    with Progress(parts.steps, stage.name or recipe.name) as bar:
+        record(stage, run, parts, bar)
+    return {"steps": parts.steps}
 
 
 def _evaluate(recipe: Recipe, stage: Stage, run: Run, console: Console) -> dict[str, object]:

@@ -50,7 +50,8 @@ class Rollout:
     sampled: [C], True where the policy chose the token;
     logprobs: [C] under the policy that sampled, or None for recorded text;
     text: the completion as people read it, without end token or stop string;
-    version: the optimizer step of the weights that sampled it.
+    version: the optimizer step of the weights that sampled it;
+    sources: of a stitched attempt, the (attempt, step) of the log that each of its pieces was taken from.
     """
 
     prompt: IntArray
@@ -60,6 +61,7 @@ class Rollout:
     text: str
     stop: Stop
     version: int = 0
+    sources: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,17 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One task, the attempts at it, and (once judged) one feedback for each attempt."""
+    """One task, the attempts at it, and (once judged) one feedback for each attempt.
+
+    Nobody learns from the other two, but a vote listens to them: `voters` are more attempts at the task, by whoever
+    else was asked; `contrast` are attempts at a changed question, whose right answer should be another one.
+    """
 
     task: Task
     rollouts: tuple[Rollout, ...]
     feedback: tuple[Feedback, ...] = ()
+    voters: tuple[Rollout, ...] = ()
+    contrast: tuple[Rollout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from goalward.engines.engine import Engine, Request, Sampling
 from goalward.errors import UsageError
 from goalward.evaluation.evaluation import Attempt, Evaluation, EvaluationSettings, Record
-from goalward.feedback.answers import final_number, tagged_answer
+from goalward.feedback.answers import final_answer
 from goalward.feedback.grade import is_correct
 from goalward.feedback.grader import Grader
 from goalward.feedback.judge import judge_all
@@ -16,15 +16,6 @@ __all__ = ["Evaluation", "EvaluationSettings", "evaluate", "final_answer", "stre
 
 QUESTIONS_AT_ONCE = 128
 """Questions in one call of the engine: enough to fill its batches, few enough to move a progress bar."""
-
-
-def final_answer(text: str) -> str | None:
-    """What a vote counts: the text in the answer tag, else the number that the text ends on, else nothing."""
-    tagged = tagged_answer(text)
-    if tagged is not None:
-        return tagged
-    number = final_number(text)
-    return None if number is None else str(number)
 
 
 def evaluate(

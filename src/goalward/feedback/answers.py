@@ -44,6 +44,15 @@ def tagged_answer(text: str) -> str | None:
     return answer.strip() if opening and closing else None
 
 
+def final_answer(text: str) -> str | None:
+    """What a vote counts: the text in the answer tag, else the number that the text ends on, else nothing."""
+    tagged = tagged_answer(text)
+    if tagged is not None:
+        return tagged
+    number = final_number(text)
+    return None if number is None else str(number)
+
+
 def boxed_answer(text: str) -> str | None:
     r"""What the last `\boxed{...}` holds, inner braces balanced; None where there is none."""
     _, opening, rest = text.rpartition("\\boxed{")

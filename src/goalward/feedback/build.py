@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from goalward.errors import UsageError, suggestion, unknown_name
+from goalward.feedback.agreement import Likelihood, Vote, VoteSettings
 from goalward.feedback.checks import JsonSchema, Length, Regex, Repetition, StringCheck
 from goalward.feedback.code import CodeTests, PythonGrader
 from goalward.feedback.functions import function_grader
@@ -43,7 +44,14 @@ GRADERS: dict[str, Callable[[], Grader]] = {
     "repetition": lambda: Repetition().grader(Place("repetition")),
     "code_tests": CodeTests,
     "random": Random,
+    "vote": lambda: Vote(equal=EachRollout(numeric)),
+    "soft_vote": lambda: Vote(equal=EachRollout(numeric), soft=True),
+    "likelihood": Likelihood,
 }
+
+
+COMPARE = frozenset({"essay", "essay_answer", "strict", "exact", "numeric", "math", "gym", "code_tests"})
+"""Names in GRADERS that judge by what the task knows of the right answer."""
 
 
 class Configured(Protocol):
@@ -66,16 +74,26 @@ TYPES: dict[str, type[Configured]] = {
     "code_tests": CodeTests,
     "python": PythonGrader,
 }
-"""The types of grader files, beside `multi` and the names of GRADERS, which have no keys."""
+"""The types of grader files, beside `multi`, `vote` and the names of GRADERS, which have no keys."""
 
 
-def build_grader(spec: str, base: Path | None = None) -> Grader:
+def build_grader(spec: str | Mapping[str, Any], base: Path | None = None) -> Grader:
     """The grader that `spec` names: a key of GRADERS, a .json or .toml file, or `path/file.py:function`.
+
+    A table is what would stand in a file.
 
     A relative path is looked for in the working directory and then in `base` (the recipe's folder).
     Raises UsageError where there is no such name, file or function, or the file is not what it should be.
     """
-    return _build(spec, base, ())
+    if isinstance(spec, str):
+        return _build(spec, base, ())
+    return _from_table(spec, Place(f"grader {spec.get('type', '')}".strip()), ((base or Path()) / "recipe",))
+
+
+def without_labels(grader: Grader) -> bool:
+    """Whether `grader`, or any grader inside it, judges by agreement or certainty: no label is to reach it."""
+    inner = getattr(grader, "graders", {})
+    return isinstance(grader, Vote | Likelihood) or any(map(without_labels, inner.values()))
 
 
 def _build(spec: str, base: Path | None, inside: tuple[Path, ...]) -> Grader:
@@ -109,7 +127,7 @@ def _from_file(path: Path, inside: tuple[Path, ...]) -> Grader:
 def _from_table(table: Any, place: Place, inside: tuple[Path, ...]) -> Grader:
     if not isinstance(table, Mapping):
         raise UsageError(f"{place}: a grader is a table with a `type`, found {table!r:.80}")
-    kinds = [*TYPES, "multi", *(name for name in GRADERS if name not in TYPES)]
+    kinds = [*TYPES, "multi", "vote", *(name for name in GRADERS if name not in (*TYPES, "vote"))]
     kind = table.get("type")
     if not isinstance(kind, str) or kind not in kinds:
         problem = f"there is no grader type {kind!r}" if "type" in table else "is missing"
@@ -121,6 +139,9 @@ def _from_table(table: Any, place: Place, inside: tuple[Path, ...]) -> Grader:
             name: _inner(grader, place.at("graders", name), inside) for name, grader in multi.graders.items()
         }
         return multi.combined(inner, place)
+    if kind == "vote":
+        vote = read(VoteSettings, knobs, place)
+        return vote.with_equal(_inner(vote.equal, place.at("equal"), inside), place)
     if kind in TYPES:
         return _configured(TYPES[kind], knobs, place).grader(place)
     for key in knobs.keys() - {"name"}:

@@ -154,9 +154,14 @@ class Repetition:
         return EachRollout(self._score)
 
     def _score(self, task: Task, rollout: Rollout) -> float:
-        words = rollout.text.split()
-        runs = [tuple(words[start : start + self.n]) for start in range(len(words) - self.n + 1)]
-        return len(set(runs)) / len(runs) if runs else 1.0
+        return variety(rollout.text, self.n)
+
+
+def variety(text: str, n: int) -> float:
+    """The share of different ones among the runs of `n` words in `text`; 1 where there are fewer words."""
+    words = text.split()
+    runs = [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
+    return len(set(runs)) / len(runs) if runs else 1.0
 
 
 def _nothing() -> None:

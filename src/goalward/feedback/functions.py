@@ -30,11 +30,7 @@ def function_grader(path: Path, name: str) -> Grader:
 
     Raises UsageError where the file cannot be imported, has no such function, or the signature is another.
     """
-    module = _load(path)
-    function = getattr(module, name, None)
-    if not inspect.isfunction(function):
-        functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        raise unknown_name(f"function of {path}", name, functions)
+    function = load_function(path, name)
     parameters = inspect.signature(function).parameters
     if "group" in parameters:
         return GroupFunction(function)
@@ -45,6 +41,16 @@ def function_grader(path: Path, name: str) -> Grader:
     raise UsageError(
         f"{path}:{name} takes ({', '.join(parameters)}); a grader is one of {_SIGNATURES}, told by these names."
     )
+
+
+def load_function(path: Path, name: str) -> Function:
+    """The function `name` of the Python file `path`. Raises UsageError where it cannot be had."""
+    module = _load(path)
+    function = getattr(module, name, None)
+    if not inspect.isfunction(function):
+        functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        raise unknown_name(f"function of {path}", name, functions)
+    return function
 
 
 def _load(path: Path) -> ModuleType:

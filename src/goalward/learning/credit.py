@@ -5,10 +5,13 @@ the others' baseline.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from goalward.types import Example, FloatArray
 
 Scores = NDArray[np.float64]
 Normalise = Literal["sequence", "token", "constant", "sum"]
@@ -54,3 +57,16 @@ def token_weights(lengths: Sequence[int], normalise: Normalise, limit: int) -> l
     if normalise == "token":
         return [1 / max(total, 1)] * count
     return [1 / (count * (limit if normalise == "constant" else 1))] * count
+
+
+def by_attempt(examples: Sequence[Example], advantage: Scores) -> list[Example]:
+    """The examples with one advantage, [n], for all tokens of each."""
+    return [
+        replace(example, advantage=np.full(example.weight.shape, value, np.float32))
+        for example, value in zip(examples, advantage.tolist(), strict=True)
+    ]
+
+
+def to_go(values: FloatArray) -> Scores:
+    """Sums from each place to the end, [C] -> [C]."""
+    return np.asarray(np.cumsum(values[::-1], dtype=np.float64)[::-1])

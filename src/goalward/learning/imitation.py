@@ -1,14 +1,14 @@
-"""Learning by imitation: SFT, and rejection sampling, which is SFT on one's own successes."""
+"""Learning by imitation: SFT, SFT on successes, and SFT weighted by reward."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
 
 from goalward.learning.algorithm import Source, TokenBatch
-from goalward.learning.credit import token_weights
+from goalward.learning.credit import Scores, group_mean, token_weights
 from goalward.types import Example, Group, Rollout
 
 
@@ -54,7 +54,10 @@ class SFT:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionSampling:
-    """Imitate one's own attempts that score at least `threshold` (expert iteration, RFT: arXiv:2308.01825)."""
+    """Imitate the attempts that score at least `threshold` (expert iteration, RFT: arXiv:2308.01825).
+
+    On a log this is filtered imitation.
+    """
 
     threshold: float = 1.0
     source: ClassVar[Source] = "attempts"
@@ -81,3 +84,56 @@ class RejectionSampling:
             if feedback.score is not None and feedback.score >= self.threshold
         }
         return list(passed.values())
+
+
+WEIGHTED: dict[str, dict[str, object]] = {"rwr": {"baseline": "none"}, "awr": {"baseline": "group_mean"}}
+"""RWR: Peters & Schaal 2007; AWR: arXiv:1910.00177, with the mean of a task's attempts as the value."""
+
+
+def exponential_weights(advantage: Scores, temperature: float, largest: float) -> Scores:
+    """exp(advantage / temperature), [n], at most `largest`: the exponent is clamped, so nothing overflows."""
+    return np.asarray(np.exp(np.minimum(advantage / temperature, np.log(largest))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightedImitation:
+    """Imitate every attempt, the better the more: weight exp((score - baseline) / temperature).
+
+    A weight is at most `largest`; a step's weights are divided by their mean, so that the learning rate
+    means the same as in SFT. Being an imitation, it never does better than the best that was recorded.
+    """
+
+    baseline: Literal["none", "group_mean"] = "group_mean"
+    temperature: float = 0.3
+    largest: float = 20.0
+    source: ClassVar[Source] = "attempts"
+    needs_reference: ClassVar[bool] = False
+    reward_kl: ClassVar[float] = 0.0
+    rounds: ClassVar[int] = 1
+
+    def useful(self, group: Group) -> bool:
+        """Any judged attempt is imitated, however little."""
+        return any(feedback.score is not None for feedback in group.feedback)
+
+    def credit(self, groups: Sequence[Group]) -> list[Example]:
+        """The weight as the advantage; what has no verdict is left out."""
+        judged: list[Rollout] = []
+        advantages: list[float] = []
+        for group in groups:
+            scores = np.array([np.nan if f.score is None else f.score for f in group.feedback])
+            values = group_mean(scores, scale=False) if self.baseline == "group_mean" else scores
+            known = np.flatnonzero(~np.isnan(scores))
+            judged += [group.rollouts[i] for i in known]
+            advantages += values[known].tolist()
+        if not judged:
+            return []
+        weights = exponential_weights(np.array(advantages), self.temperature, self.largest)
+        weights /= weights.mean()
+        return [
+            replace(example, advantage=example.advantage * np.float32(weight))
+            for example, weight in zip(imitate(judged), weights, strict=True)
+        ]
+
+    def loss(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy, weighted."""
+        return log_likelihood_loss(batch)

@@ -2,8 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goalward.learning.algorithm import Algorithm, TokenBatch
+from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch, Valued
+from goalward.learning.critic import Critic, CriticSettings
 from goalward.learning.optimizer import Gradients, Optimizer, OptimizerSettings, add, learning_rate
 from goalward.learning.pack import MicroBatch, micro_batches, pack
 from goalward.models.lanes import lanes, side_by_side
 from goalward.models.layout import count_tokens
 from goalward.models.logprobs import score
 from goalward.models.policy import Policy
-from goalward.types import Example, Feedback, Group
+from goalward.models.values import distribution, divergence
+from goalward.types import Example, Feedback, FloatArray, Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +29,12 @@ class LearnerSettings:
 
     micro_batch_tokens: tokens in one forward pass; memory, not the result, depends on it.
     minibatches: optimizer steps made from one batch of examples.
+    critic: how value heads learn, where the algorithm has some.
     """
 
     micro_batch_tokens: int = 8192
     minibatches: int = 1
+    critic: CriticSettings = field(default_factory=CriticSettings)
 
 
 class Learner:
@@ -45,8 +49,12 @@ class Learner:
         steps: int,
         temperature: float,
         seed: int,
+        critic: Critic | None = None,
     ) -> None:
-        """`temperature` is the sampling's: the policy that acted is softmax(logits / temperature)."""
+        """`temperature` is the sampling's: the policy that acted is softmax(logits / temperature).
+
+        critic: for algorithms that are Valued.
+        """
         self.step = 0
         self._policy = policy
         self._settings = settings
@@ -55,6 +63,7 @@ class Learner:
         self._steps = steps
         self._temperature = temperature
         self._seed = seed
+        self._critic = critic
 
     def penalise(self, groups: Sequence[Group], weight: float) -> list[Group]:
         """Take weight * log(pi / reference) of each attempt off its score, as a part named "kl"."""
@@ -91,13 +100,22 @@ class Learner:
         """
         start = time.perf_counter()
         rate = learning_rate(self._schedule, self.step, self._steps)
+        noticed: dict[str, float] = {}
+        if examples and isinstance(algorithm, Relative):
+            found = self.likelihoods(examples, reference=algorithm.weighs_reference)
+            if self._critic is not None and isinstance(algorithm, Valued):
+                found, noticed["value_loss"] = self._critic.step(examples, found, algorithm)
+            examples, weighed = algorithm.weigh(examples, found)
+            noticed |= weighed
         parts = self._minibatches(examples)
         old = [self._logprobs(part) for part in parts] if len(parts) > 1 else [None] * len(parts)
         sums: dict[str, float] = defaultdict(float)
         norms = []
         for part, before in zip(parts, old, strict=True):
             reference = self._reference(part) if algorithm.needs_reference else None
-            for micro_sums in self._gradients(part, algorithm, before, reference, scale=len(parts)):
+            apart = isinstance(algorithm, Relative) and algorithm.needs_divergence
+            whole = self._reference(part, self._distributions) if apart else None
+            for micro_sums in self._gradients(part, algorithm, before, reference, whole, scale=len(parts)):
                 for name, value in micro_sums.items():
                     sums[name] += value
             norms.append(self._optimizer.step(rate))
@@ -115,16 +133,28 @@ class Learner:
             "examples": len(examples),
             "seconds/train": seconds,
             "tokens_per_second/train": trained / seconds,
+            **noticed,
         }
+
+    def likelihoods(self, examples: Sequence[Example], *, reference: bool) -> list[Likelihood]:
+        """How likely the policy, and its reference if asked for, find the learned tokens of each example."""
+        split = self._split(examples)
+        part = [pack(chosen, self._policy) for chosen in split]
+        now = self._by_example(split, self._logprobs(part))
+        before = self._by_example(split, self._reference(part)) if reference else {}
+        return [Likelihood(policy=now[id(e)], reference=before.get(id(e))) for e in examples]
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds beside the model."""
-        return {"step": self.step, "optimizer": self._optimizer.state()}
+        critic = {"critic": self._critic.state()} if self._critic is not None else {}
+        return {"step": self.step, "optimizer": self._optimizer.state(), **critic}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a saved `state`; the policy's weights are loaded with the policy."""
         self.step = state["step"]
         self._optimizer.restore(state["optimizer"])
+        if self._critic is not None:
+            self._critic.restore(state["critic"])
 
     def _minibatches(self, examples: Sequence[Example]) -> list[list[MicroBatch]]:
         count = max(min(self._settings.minibatches, len(examples)), 1)
@@ -146,12 +176,24 @@ class Learner:
         fair = total // (count * rounds) + longest // 2
         return micro_batches(examples, min(budget, fair), packed=packed)
 
+    @staticmethod
+    def _by_example(split: Sequence[Sequence[Example]], values: Sequence[Tensor]) -> dict[int, FloatArray]:
+        """The values of each micro-batch's learned tokens, [C] for each example, 0 where it learns nothing."""
+        found: dict[int, FloatArray] = {}
+        for examples, flat in zip(split, values, strict=True):
+            ends = np.cumsum([np.count_nonzero(example.weight) for example in examples])[:-1]
+            for example, learned in zip(examples, np.split(flat.cpu().numpy(), ends), strict=True):
+                found[id(example)] = np.zeros(example.weight.shape, np.float32)
+                found[id(example)][example.weight != 0] = learned
+        return found
+
     def _gradients(
         self,
         part: Sequence[MicroBatch],
         algorithm: Algorithm,
         old: Sequence[Tensor] | None,
         reference: Sequence[Tensor] | None,
+        whole: Sequence[Tensor] | None,
         *,
         scale: int,
     ) -> list[dict[str, float]]:
@@ -168,6 +210,7 @@ class Learner:
                     algorithm,
                     old[index] if old else None,
                     reference[index] if reference else None,
+                    whole[index] if whole else None,
                 )
                 # A minibatch holds a share of the step's weight; times their number it is a whole step's again.
                 add(total, torch.autograd.grad(loss * scale, parameters, allow_unused=True))
@@ -181,7 +224,12 @@ class Learner:
         return reports
 
     def _loss(
-        self, micro: MicroBatch, algorithm: Algorithm, old: Tensor | None, reference: Tensor | None
+        self,
+        micro: MicroBatch,
+        algorithm: Algorithm,
+        old: Tensor | None,
+        reference: Tensor | None,
+        whole: Tensor | None,
     ) -> tuple[Tensor, dict[str, float]]:
         logprobs, entropy = self._score(micro)
         now = logprobs.detach()
@@ -194,6 +242,7 @@ class Learner:
             reference=reference,
             advantage=micro.advantage,
             weight=micro.weight,
+            divergence=None if whole is None else divergence(self._distribution(micro), whole),
         )
         loss, reported = algorithm.loss(batch)
         sums = reported | {
@@ -219,9 +268,18 @@ class Learner:
         scored = side_by_side([partial(lane, first) for first in range(count)])
         return [scored[index % count][index // count] for index in range(len(part))]
 
-    def _reference(self, part: Sequence[MicroBatch]) -> list[Tensor]:
+    def _distribution(self, micro: MicroBatch) -> Tensor:
+        return distribution(self._policy, micro.layout, micro.at, temperature=self._temperature)
+
+    @torch.no_grad()
+    def _distributions(self, part: Sequence[MicroBatch]) -> list[Tensor]:
+        return [self._distribution(micro) for micro in part]
+
+    def _reference(
+        self, part: Sequence[MicroBatch], look: Callable[[Sequence[MicroBatch]], list[Tensor]] | None = None
+    ) -> list[Tensor]:
         with self._policy.reference():  # its weights stand in the policy's place
-            return self._logprobs(part)
+            return (look or self._logprobs)(part)
 
 
 def _less(given: Feedback, penalty: float) -> Feedback:

@@ -32,3 +32,32 @@ def k3(logprobs: Tensor, reference: Tensor) -> Tensor:
 def importance(old: Tensor, behaviour: Tensor, cap: float) -> Tensor:
     """Truncated weights pi_old / mu for tokens that another program's numerics sampled, [n], no gradient."""
     return torch.exp(old - behaviour).clamp(max=cap).detach()
+
+
+def expectile(difference: Tensor, tau: float) -> Tensor:
+    """|tau - 1(u < 0)| u^2 of each u, [n]: above tau = .5 its minimiser leans to the best that happens (IQL)."""
+    return torch.where(difference < 0, 1 - tau, tau) * difference**2
+
+
+def backup(reward: Tensor, after: Tensor, last: Tensor) -> Tensor:
+    """The goal r + V(s') of Q at each token, [n]: the value of what follows, and the reward where nothing does.
+
+    after: V before each token of the flat batch; the next token's stands one place on.
+    """
+    following = torch.roll(after, -1)
+    return torch.where(last, reward, following)
+
+
+def conservative(qualities: Tensor, action: Tensor) -> Tensor:
+    """-log softmax(Q)[a], [n]: keeps actions that were never recorded from looking good (CQL)."""
+    return torch.nn.functional.cross_entropy(qualities, action, reduction="none")
+
+
+def perturbed(logprobs: Tensor, quality: Tensor, value: Tensor, beta: float) -> Tensor:
+    """The policy that ILQL decodes with: log of pi exp(beta (Q - V)), normalised; [n, vocabulary], value [n]."""
+    return torch.log_softmax(logprobs + beta * (quality - value[:, None]), -1)
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean of values [n] where mask [n]; 0 where that is nowhere. One mask counts above and below."""
+    return (values * mask).sum() / mask.sum().clamp(min=1)

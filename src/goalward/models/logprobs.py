@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from goalward.models.decoder import Decoder
 from goalward.models.layout import Layout
 from goalward.models.policy import Policy
 
@@ -31,13 +32,7 @@ def score(
         # causal: what is padded on the right reaches no scored position.
         logits = policy.model(input_ids=layout.tokens, use_cache=False).logits
         return log_probability(logits.flatten(0, 1)[at], targets, temperature)
-    if layout.positions is None:
-        hidden = decoder.forward(layout.tokens)
-    else:
-        cos, sin = decoder.rotary(longest, decoder.embedding)
-        rotary = cos[layout.positions], sin[layout.positions]
-        hidden = decoder.forward(layout.tokens, layout.attend, rotary)
-    chosen = hidden.flatten(0, 1)[at]
+    chosen = last_hidden(decoder, layout, longest).flatten(0, 1)[at]
     head = decoder.head
     if type(head) is nn.Linear:  # not one that an adapter has wrapped
         logprobs, entropy = _HeadScore.apply(  # type: ignore[no-untyped-call]
@@ -45,6 +40,15 @@ def score(
         )
         return logprobs, entropy
     return log_probability(head(chosen), targets, temperature)
+
+
+def last_hidden(decoder: Decoder, layout: Layout, longest: int) -> Tensor:
+    """Hidden states behind the last norm of all that is laid out, [B, T, hidden]; longest: of its sequences."""
+    if layout.positions is None:
+        return decoder.forward(layout.tokens)
+    cos, sin = decoder.rotary(longest, decoder.embedding)
+    rotary = cos[layout.positions], sin[layout.positions]
+    return decoder.forward(layout.tokens, layout.attend, rotary)
 
 
 def log_probability(logits: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,11 @@ class Policy:
         """The number of logits a position has; it may exceed the tokenizer's."""
         return int(self.inner.get_output_embeddings().weight.shape[0])
 
+    @property
+    def hidden(self) -> int:
+        """The width of a hidden state."""
+        return int(self.inner.get_output_embeddings().weight.shape[1])
+
     def parameters(self) -> list[nn.Parameter]:
         """The trainable parameters, in a fixed order: all, or the adapter's where LoRA is used."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -97,12 +102,17 @@ class Policy:
         """
         if self._kept is None:
             raise RuntimeError("no reference was kept: call keep_reference() first")
-        self._swap(self._kept)
+        with self.wearing(self._kept), torch.no_grad():
+            yield self
+
+    @contextmanager
+    def wearing(self, kept: list[Tensor]) -> Iterator["Policy"]:
+        """This policy with the weights `kept` in place of its trainable ones, in their order, until the block ends."""
+        self._swap(kept)
         try:
-            with torch.no_grad():
-                yield self
+            yield self
         finally:
-            self._swap(self._kept)
+            self._swap(kept)
 
     def _swap(self, kept: list[Tensor]) -> None:
         for index, parameter in enumerate(self.parameters()):

@@ -160,6 +160,7 @@ def rollout_rows(step: int, groups: Sequence[Group]) -> Iterator[dict[str, Any]]
                 "text": rollout.text,
                 "stop": rollout.stop,
                 "version": rollout.version,
+                "sources": [list(source) for source in rollout.sources],
                 "score": None if feedback is None else _finite(feedback.score),
                 "parts": {} if feedback is None else {k: _finite(v) for k, v in feedback.parts.items()},
                 "note": "" if feedback is None else feedback.note,

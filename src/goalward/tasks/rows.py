@@ -99,7 +99,7 @@ class Rows:
         if isinstance(prompt, str):
             messages = prompt_named(self.prompt)(prompt)
         else:
-            messages = _conversation(prompt, self.prompt_column, where)
+            messages = conversation(prompt, self.prompt_column, where)
         if self.system is None:
             return messages
         if messages[0]["role"] == "system":
@@ -107,7 +107,8 @@ class Rows:
         return (Message(role="system", content=self.system), *messages)
 
 
-def _conversation(value: object, column: str, where: str) -> tuple[Message, ...]:
+def conversation(value: object, column: str, where: str) -> tuple[Message, ...]:
+    """The messages in `value`, checked: roles, text, the user's turn last. Raises UsageError naming `where`."""
     if not isinstance(value, list) or not value:
         raise UsageError(
             f"{where}: {column!r} should be text or a list of messages, found {type(value).__name__}"

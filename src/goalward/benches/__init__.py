@@ -1,0 +1,1 @@
+"""Benchmarks of what a method does, each a command: `goalward bench NAME`."""

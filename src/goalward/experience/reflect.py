@@ -1,0 +1,106 @@
+"""Reflection: earlier answers to a question go into a prompt that asks for an improved one, in rounds.
+
+Recursive self-aggregation (arXiv:2509.26626): a population of answers, of which each new one reads a few.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from goalward.engines.engine import Engine, Request, Sampling
+from goalward.feedback.answers import final_answer
+from goalward.models.chat import Chat
+from goalward.types import Group, IntArray, Message, Rollout, Task
+
+_STREAMS = 3 * 2**48
+"""Improved attempts' random streams begin here, far from those of the attempts that they read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReflectSettings:
+    """The recipe's `[experience.reflect]` table, and `goalward evaluate --reflect`.
+
+    given: how many earlier attempts a new one reads, drawn anew for each; rounds: how often all are improved;
+    show: of the earlier attempts their whole text, or their final answers only.
+    """
+
+    given: int = 4
+    rounds: int = 1
+    show: Literal["solutions", "answers"] = "solutions"
+
+
+def reflection(
+    task: Task, earlier: Sequence[str], show: Literal["solutions", "answers"]
+) -> tuple[Message, ...]:
+    """The messages that ask for an improved answer: the task's own, with `earlier` texts before the last question."""
+    *before, last = task.messages
+    if show == "answers":
+        said = "Earlier answers: " + ", ".join(final_answer(text) or "none" for text in earlier)
+    else:
+        said = "\n".join(f"Earlier answer {number}: {text}" for number, text in enumerate(earlier, start=1))
+    asked = f"{said}\nThey may be wrong. Think again.\n{last['content']}"
+    return (*before, Message(role=last["role"], content=asked))
+
+
+class Reflector:
+    """Improves attempts by having the policy read them."""
+
+    def __init__(
+        self, engine: Engine, chat: Chat, settings: ReflectSettings, sampling: Sampling, *, seed: int
+    ) -> None:
+        self._engine = engine
+        self._chat = chat
+        self._settings = settings
+        self._sampling = sampling
+        self._seed = seed
+
+    def improve(
+        self, groups: Sequence[Group], draws: Sequence[int], *, size: int, version: int
+    ) -> list[tuple[Rollout, ...]]:
+        """For each group `size` improved attempts, after all rounds.
+
+        What each reads depends on the seed, the draw, the round and its own number alone.
+        """
+        population = [group.rollouts for group in groups]
+        for turn in range(self._settings.rounds):
+            requests = [
+                Request(
+                    prompt=self._prompt(group.task, attempts, draw, turn, index),
+                    streams=(self._stream(draw, turn, index, size),),
+                )
+                for group, attempts, draw in zip(groups, population, draws, strict=True)
+                for index in range(size)
+            ]
+            flat = self._engine.generate(requests, self._sampling, seed=self._seed, version=version)
+            population = [
+                tuple(rollout for (rollout,) in flat[start : start + size])
+                for start in range(0, len(flat), size)
+            ]
+        return population
+
+    def _prompt(self, task: Task, attempts: Sequence[Rollout], draw: int, turn: int, index: int) -> IntArray:
+        random = np.random.default_rng([self._seed, draw, turn, index])
+        read = random.permutation(len(attempts))[: self._settings.given]
+        texts = [attempts[number].text for number in read]
+        return self._chat.prompt(reflection(task, texts, self._settings.show))
+
+    def _stream(self, draw: int, turn: int, index: int, size: int) -> int:
+        return _STREAMS + (draw * self._settings.rounds + turn) * size + index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reflecting:
+    """Puts `size` improved attempts in the place of the earlier ones, which vote from now on (a Change)."""
+
+    reflector: Reflector
+    size: int
+
+    def __call__(self, groups: Sequence[Group], draws: Sequence[int], version: int) -> list[Group]:
+        """The groups with improved attempts."""
+        improved = self.reflector.improve(groups, draws, size=self.size, version=version)
+        return [
+            replace(group, rollouts=attempts, voters=group.rollouts, feedback=())
+            for group, attempts in zip(groups, improved, strict=True)
+        ]
