@@ -37,6 +37,8 @@ ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "kto": (preference.KTO, {}),
     **{name: (PolicyGradient, changes) for name, changes in FAMILY.items()},
 }
+REFLECT_ON = 8
+"""Sampled attempts that improved answers read from, where none were asked for."""
 TASK, ALGORITHM = Place("recipe", ("task",)), Place("recipe", ("algorithm",))
 TASKS: dict[str, type] = {"gsm8k": GSM8K, "word_problems": WordProblems, "rows": Rows, "gym": Gym}
 
@@ -79,6 +81,7 @@ class ExperienceSettings:
 class EvaluationSpec:
     """Questions, and how to ask them. The first of `metrics` is the headline; `size` takes the first ones.
 
+    reflect: ask for an improved answer that reads earlier ones, `samples` sampled attempts.
     every: only for `validation`: evaluate after so many training steps.
     """
 
@@ -89,6 +92,7 @@ class EvaluationSpec:
     max_tokens: int = 512
     samples: int = 0
     temperature: float = 1.0
+    reflect: ReflectSettings | None = None
     every: int = 0
 
 
@@ -193,10 +197,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     )
 
 
-def evaluation_stage(model: str, task: str, split: str, samples: int, overrides: Sequence[str]) -> Stage:
+def evaluation_stage(
+    model: str, task: str, split: str, samples: int, overrides: Sequence[str], *, reflect: bool = False
+) -> Stage:
     """The stage of `goalward evaluate`: one evaluation, with `evaluation.KEY=value` meaning its own keys."""
     table: Table = {"do": "evaluate", "model": {"name": model}, "task": {"name": task}}
     table["evaluation"] = {"split": split, "samples": samples}
+    if reflect:
+        table["evaluation"] |= {"samples": samples or REFLECT_ON, "reflect": {}}
     for text in overrides:
         table = merge(table, _expand(parse_override(text)))
     table["evaluation"] = {split: table["evaluation"]}
@@ -252,6 +260,10 @@ def _read_stage(name: str, table: Table, path: Path) -> Stage:
         if not spec.metrics:
             raise UsageError(
                 f"{place.at(*keys, 'metrics')}: name at least one grader; the first is the headline"
+            )
+        if spec.reflect is not None and spec.samples < spec.reflect.given:
+            raise UsageError(
+                f"{place.at(*keys, 'samples')}: {spec.samples}, and an improved answer reads {spec.reflect.given} attempts"
             )
         graders += [(place.at(*keys, "metrics"), metric) for metric in spec.metrics]
     for where, grader in graders:

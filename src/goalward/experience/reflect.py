@@ -3,7 +3,7 @@
 Recursive self-aggregation (arXiv:2509.26626): a population of answers, of which each new one reads a few.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from goalward.engines.engine import Engine, Request, Sampling
 from goalward.feedback.answers import final_answer
-from goalward.models.chat import Chat
 from goalward.types import Group, IntArray, Message, Rollout, Task
 
 _STREAMS = 3 * 2**48
@@ -48,10 +47,16 @@ class Reflector:
     """Improves attempts by having the policy read them."""
 
     def __init__(
-        self, engine: Engine, chat: Chat, settings: ReflectSettings, sampling: Sampling, *, seed: int
+        self,
+        engine: Engine,
+        chat_prompt: Callable[[Sequence[Message]], IntArray],
+        settings: ReflectSettings,
+        sampling: Sampling,
+        *,
+        seed: int,
     ) -> None:
         self._engine = engine
-        self._chat = chat
+        self._chat_prompt = chat_prompt
         self._settings = settings
         self._sampling = sampling
         self._seed = seed
@@ -84,7 +89,7 @@ class Reflector:
         random = np.random.default_rng([self._seed, draw, turn, index])
         read = random.permutation(len(attempts))[: self._settings.given]
         texts = [attempts[number].text for number in read]
-        return self._chat.prompt(reflection(task, texts, self._settings.show))
+        return self._chat_prompt(reflection(task, texts, self._settings.show))
 
     def _stream(self, draw: int, turn: int, index: int, size: int) -> int:
         return _STREAMS + (draw * self._settings.rounds + turn) * size + index
