@@ -88,7 +88,7 @@ def plain(name: str, beta: float, gamma: float, anchor: float, now: list, before
     s = torch.stack([each.sum() for each in now])
     mean = torch.stack([each.mean() for each in now])
     ref = torch.stack([each.sum() for each in before])
-    if name == "dpo":
+    if name in ("dpo", "scpo"):  # they differ in the pairs and their weights
         loss = -F.logsigmoid(beta * ((s[0] - ref[0]) - (s[1] - ref[1])))
     elif name == "ipo":
         loss = ((s[0] - ref[0]) - (s[1] - ref[1]) - 1 / (2 * beta)) ** 2
