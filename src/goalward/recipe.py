@@ -351,6 +351,16 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
             yield not 0 <= others.decay < 1, f"experience.{key}.decay", "a share, from 0 to less than 1"
             known = not others.rewrite or others.rewrite in REWRITES or ".py:" in others.rewrite
             yield not known, f"experience.{key}.rewrite", f"{', '.join(REWRITES)} or file.py:function"
+    slow = {
+        each.decay for each in (experience.voters, experience.contrast) if each and each.policy == "average"
+    }
+    yield len(slow) > 1, "experience.contrast.decay", "there is one moving average: give both the same decay"
+    again = experience.reflect is not None and experience.reflect.hindsight
+    yield (
+        again and isinstance(algorithm, PolicyGradient),
+        "experience.reflect.hindsight",
+        "nothing new is sampled, which this algorithm needs; use rejection_sampling",
+    )
     yield stage.guards.window < 1, "guards.window", "at least one step"
     yield stage.optimizer.learning_rate <= 0, "optimizer.learning_rate", "must be above 0"
     yield not 0 <= stage.optimizer.warmup <= 1, "optimizer.warmup", "a share of all steps, from 0 to 1"

@@ -100,3 +100,13 @@ def test_labels_and_recorded_feedback_are_forgotten():
     [blind] = forget_labels([known], [0], 0)
     assert (blind.task.reference, dict(blind.task.info), blind.feedback) == (None, {}, ())
     assert blind.rollouts == known.rollouts
+
+
+def test_in_hindsight_each_attempt_has_read_others_and_stays_as_it_is(tiny_policy):
+    policy = tiny_policy()
+    change = Reflecting(reflector=reflector(policy, given=2, hindsight=True), size=99)
+    [after] = change([GROUP], [7], 0)
+    assert [r.text for r in after.rollouts] == [r.text for r in GROUP.rollouts]
+    assert after.voters == GROUP.rollouts
+    for own, text in zip("abcdef", prompts(policy, after.rollouts), strict=True):
+        assert f"one {own}" not in text and text.count("Earlier answer ") == 2

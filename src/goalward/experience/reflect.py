@@ -22,12 +22,15 @@ class ReflectSettings:
     """The recipe's `[experience.reflect]` table, and `goalward evaluate --reflect`.
 
     given: how many earlier attempts a new one reads, drawn anew for each; rounds: how often all are improved;
-    show: of the earlier attempts their whole text, or their final answers only.
+    show: of the earlier attempts their whole text, or their final answers only;
+    hindsight: for learning to read such prompts at all: nothing new is written, and each earlier attempt stands as
+    if it had read `given` of the others. Those that the vote elects can be imitated, from a log alone too.
     """
 
     given: int = 4
     rounds: int = 1
     show: Literal["solutions", "answers"] = "solutions"
+    hindsight: bool = False
 
 
 def reflection(
@@ -57,7 +60,7 @@ class Reflector:
     ) -> None:
         self._engine = engine
         self._chat_prompt = chat_prompt
-        self._settings = settings
+        self.settings = settings
         self._sampling = sampling
         self._seed = seed
 
@@ -69,7 +72,7 @@ class Reflector:
         What each reads depends on the seed, the draw, the round and its own number alone.
         """
         population = [group.rollouts for group in groups]
-        for turn in range(self._settings.rounds):
+        for turn in range(self.settings.rounds):
             requests = [
                 Request(
                     prompt=self._prompt(group.task, attempts, draw, turn, index),
@@ -87,12 +90,23 @@ class Reflector:
 
     def _prompt(self, task: Task, attempts: Sequence[Rollout], draw: int, turn: int, index: int) -> IntArray:
         random = np.random.default_rng([self._seed, draw, turn, index])
-        read = random.permutation(len(attempts))[: self._settings.given]
+        read = random.permutation(len(attempts))[: self.settings.given]
         texts = [attempts[number].text for number in read]
-        return self._chat_prompt(reflection(task, texts, self._settings.show))
+        return self._chat_prompt(reflection(task, texts, self.settings.show))
 
     def _stream(self, draw: int, turn: int, index: int, size: int) -> int:
-        return _STREAMS + (draw * self._settings.rounds + turn) * size + index
+        return _STREAMS + (draw * self.settings.rounds + turn) * size + index
+
+    def hindsight(self, groups: Sequence[Group], draws: Sequence[int]) -> list[tuple[Rollout, ...]]:
+        """For each group its own attempts, each after a prompt that shows `given` of the others."""
+        return [
+            tuple(
+                replace(attempt, prompt=self._prompt(group.task, others, draw, 0, index), logprobs=None)
+                for index, attempt in enumerate(group.rollouts)
+                for others in [(*group.rollouts[:index], *group.rollouts[index + 1 :])]
+            )
+            for group, draw in zip(groups, draws, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +118,10 @@ class Reflecting:
 
     def __call__(self, groups: Sequence[Group], draws: Sequence[int], version: int) -> list[Group]:
         """The groups with improved attempts."""
-        improved = self.reflector.improve(groups, draws, size=self.size, version=version)
+        if self.reflector.settings.hindsight:
+            improved = self.reflector.hindsight(groups, draws)
+        else:
+            improved = self.reflector.improve(groups, draws, size=self.size, version=version)
         return [
             replace(group, rollouts=attempts, voters=group.rollouts, feedback=())
             for group, attempts in zip(groups, improved, strict=True)
