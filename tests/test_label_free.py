@@ -96,7 +96,8 @@ def test_poisoned_labels_change_nothing_but_the_evaluation(start, overrides):
     assert all(one[name].equal(other[name]) for name in one)
     assert "poison" not in (poisoned / "rollouts.jsonl").read_text()
     assert "poison" in (poisoned / "evaluations" / "test.json").read_text()
-    assert {"pseudo_reward", "agreement", "no_answer", "answer_entropy", "drift"} <= learned(right)[0].keys()
+    reported = {key for row in learned(right) for key in row}
+    assert {"pseudo_reward", "agreement", "elected", "no_answer", "variety", "drift"} <= reported
 
 
 def test_a_log_is_read_without_its_scores(start, tmp_path: Path):
