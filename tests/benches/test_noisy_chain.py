@@ -1,5 +1,8 @@
 """The chain's exact accuracies, and what each way to learn without labels comes to."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -70,3 +73,13 @@ def test_reflection_joins_what_is_right_in_several():
     right, logits = world("independent")
     improved = chain.outcome_of_reflection(logits, right, 0)
     assert improved.single > chain.outcome(logits, right).single + 0.3
+
+
+def test_a_line_is_json_and_a_row_for_people():
+    right, logits = world("independent")
+    found = [chain.outcome(logits, right), chain.outcome_of_reflection(logits, right, 0)]
+    lines = [
+        chain._line("independent", name, [each]) for name, each in zip(("start", "gold"), found, strict=True)
+    ]
+    assert json.loads(json.dumps([asdict(line) for line in lines], allow_nan=False))[1]["majority"] is None
+    assert chain.table(lines).row_count == 2
