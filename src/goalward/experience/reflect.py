@@ -24,7 +24,8 @@ class ReflectSettings:
     given: how many earlier attempts a new one reads, drawn anew for each; rounds: how often all are improved;
     show: of the earlier attempts their whole text, or their final answers only;
     hindsight: for learning to read such prompts at all: nothing new is written, and each earlier attempt stands as
-    if it had read `given` of the others. Those that the vote elects can be imitated, from a log alone too.
+    if it had read `given` of the others, and once more as it was made, so that to answer alone is not forgotten. Those
+    that the vote elects can be imitated, from a log alone too.
     """
 
     given: int = 4
@@ -98,9 +99,10 @@ class Reflector:
         return _STREAMS + (draw * self.settings.rounds + turn) * size + index
 
     def hindsight(self, groups: Sequence[Group], draws: Sequence[int]) -> list[tuple[Rollout, ...]]:
-        """For each group its own attempts, each after a prompt that shows `given` of the others."""
+        """For each group its own attempts twice: as they were made, and after a prompt that shows `given` of the others."""
         return [
-            tuple(
+            group.rollouts
+            + tuple(
                 replace(attempt, prompt=self._prompt(group.task, others, draw, 0, index), logprobs=None)
                 for index, attempt in enumerate(group.rollouts)
                 for others in [(*group.rollouts[:index], *group.rollouts[index + 1 :])]
