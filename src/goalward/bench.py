@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-bench = typer.Typer(help="Benchmarks of methods, each with its controls.", no_args_is_help=True)
+bench = typer.Typer(
+    help="Benchmarks of methods, each with its controls.\n\nExample: goalward bench noisy-chain --seeds 1",
+    no_args_is_help=True,
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
