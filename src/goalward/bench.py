@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 bench = typer.Typer(
-    help="Benchmarks of methods, each with its controls. Example: goalward bench relay", no_args_is_help=True
+    help="Benchmarks of methods, each with its controls.\n\nExample: goalward bench noisy-chain --seeds 1",
+    no_args_is_help=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 

@@ -90,6 +90,9 @@ def evaluate(
     ] = "word_problems",
     split: Annotated[str, typer.Option(help="Its split.")] = "test",
     samples: Annotated[int, typer.Option(help="Sampled attempts a question, for pass@k and maj@k.")] = 0,
+    reflect: Annotated[
+        bool, typer.Option("--reflect", help="Ask for an improved answer that reads sampled ones.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="Where to save the records.")] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -102,7 +105,7 @@ def evaluate(
     from goalward.recipe import evaluation_stage
     from goalward.stages import evaluate_model, resolve_model
 
-    stage = evaluation_stage(resolve_model(model), task, split, samples, overrides or [])
+    stage = evaluation_stage(resolve_model(model), task, split, samples, overrides or [], reflect=reflect)
     _use_free_cores()
     found = evaluate_model(stage)
     if output:

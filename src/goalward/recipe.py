@@ -41,6 +41,8 @@ ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
     **OFFLINE,
     **{name: (PolicyGradient, changes) for name, changes in FAMILY.items()},
 }
+REFLECT_ON = 8
+"""Sampled attempts that improved answers read from, where none were asked for."""
 TASK, ALGORITHM = Place("recipe", ("task",)), Place("recipe", ("algorithm",))
 TASKS: dict[str, type] = {"gsm8k": GSM8K, "word_problems": WordProblems, "rows": Rows, "gym": Gym}
 
@@ -85,6 +87,7 @@ class ExperienceSettings:
 class EvaluationSpec:
     """Questions, and how to ask them. The first of `metrics` is the headline; `size` takes the first ones.
 
+    reflect: ask for an improved answer that reads earlier ones, `samples` sampled attempts.
     Only for `validation`: every: ask after so many training steps; best: the stage's model is the one that was best
     here, the model it started from included, and not the last; patience: stop after so many times without a better
     one; 0 never does.
@@ -97,6 +100,7 @@ class EvaluationSpec:
     max_tokens: int = 512
     samples: int = 0
     temperature: float = 1.0
+    reflect: ReflectSettings | None = None
     every: int = 0
     best: bool = False
     patience: int = 0
@@ -206,10 +210,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     )
 
 
-def evaluation_stage(model: str, task: str, split: str, samples: int, overrides: Sequence[str]) -> Stage:
+def evaluation_stage(
+    model: str, task: str, split: str, samples: int, overrides: Sequence[str], *, reflect: bool = False
+) -> Stage:
     """The stage of `goalward evaluate`: one evaluation, with `evaluation.KEY=value` meaning its own keys."""
     table: Table = {"do": "evaluate", "model": {"name": model}, "task": {"name": task}}
     table["evaluation"] = {"split": split, "samples": samples}
+    if reflect:
+        table["evaluation"] |= {"samples": samples or REFLECT_ON, "reflect": {}}
     for text in overrides:
         table = merge(table, _expand(parse_override(text)))
     table["evaluation"] = {split: table["evaluation"]}
@@ -265,6 +273,10 @@ def _read_stage(name: str, table: Table, path: Path) -> Stage:
         if not spec.metrics:
             raise UsageError(
                 f"{place.at(*keys, 'metrics')}: name at least one grader; the first is the headline"
+            )
+        if spec.reflect is not None and spec.samples < spec.reflect.given:
+            raise UsageError(
+                f"{place.at(*keys, 'samples')}: {spec.samples}, and an improved answer reads {spec.reflect.given} attempts"
             )
         graders += [(place.at(*keys, "metrics"), metric) for metric in spec.metrics]
     for where, grader in graders:
@@ -360,6 +372,16 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
             yield not 0 <= others.decay < 1, f"experience.{key}.decay", "a share, from 0 to less than 1"
             known = not others.rewrite or others.rewrite in REWRITES or ".py:" in others.rewrite
             yield not known, f"experience.{key}.rewrite", f"{', '.join(REWRITES)} or file.py:function"
+    slow = {
+        each.decay for each in (experience.voters, experience.contrast) if each and each.policy == "average"
+    }
+    yield len(slow) > 1, "experience.contrast.decay", "there is one moving average: give both the same decay"
+    again = experience.reflect is not None and experience.reflect.hindsight
+    yield (
+        again and isinstance(algorithm, PolicyGradient),
+        "experience.reflect.hindsight",
+        "nothing new is sampled, which this algorithm needs; use rejection_sampling",
+    )
     yield stage.guards.window < 1, "guards.window", "at least one step"
     yield stage.optimizer.learning_rate <= 0, "optimizer.learning_rate", "must be above 0"
     yield not 0 <= stage.optimizer.warmup <= 1, "optimizer.warmup", "a share of all steps, from 0 to 1"

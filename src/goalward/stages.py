@@ -57,7 +57,8 @@ def evaluate_model(stage: Stage) -> Evaluation:
     [(key, spec)] = stage.evaluation.items()
     policy = load_policy(stage.model)
     with Bar(f"{stage.model.name}: {key}") as bar:
-        return examine(stage, spec, Path(), policy, NativeEngine(policy), name=stage.model.name, progress=bar)
+        name = f"{stage.model.name}, reflecting" if spec.reflect else stage.model.name
+        return examine(stage, spec, Path(), policy, NativeEngine(policy), name=name, progress=bar)
 
 
 def sample_size(recorded: RecordedLog, model: str) -> float:

@@ -187,6 +187,7 @@ def examine(
         task=_title(table, spec.split),
         step=step,
         answer=tagged_answer,
+        reflect=spec.reflect,
         progress=progress,
     )
 
@@ -260,7 +261,7 @@ def _changes(
     if not labels:
         yield forget_labels
     if settings.reflect is not None:
-        reflector = Reflector(engine, policy.chat, settings.reflect, stage.sampling, seed=stage.seed)
+        reflector = Reflector(engine, policy.chat.prompt, settings.reflect, stage.sampling, seed=stage.seed)
         yield Reflecting(reflector=reflector, size=settings.group_size)
     if settings.voters or settings.contrast:
         voters, contrast = (

@@ -49,6 +49,15 @@ def test_pairs_join_best_with_worst_and_leave_ties_and_the_unjudged_out():
     assert pairs(group(1.0, 1.0)) == pairs(group(None, 1.0)) == pairs(group()) == []
 
 
+def test_scpo_pairs_the_extremes_and_weighs_them_by_their_votes():
+    algorithm = Preference(**FAMILY["scpo"])  # type: ignore[arg-type]
+    examples = algorithm.credit([group(0.25, 0.5, 0.5, 0.125), group(0.75, None, 0.25), group(1.0, 1.0)])
+    assert [example.rollout.text for example in examples] == ["1", "3", "0", "2"]
+    assert [example.advantage[0] for example in examples] == [1, -1, 1, -1]
+    # Two pairs: a token's weight is half of the difference of the votes' shares.
+    assert [example.weight[0] for example in examples] == pytest.approx([0.1875, 0.1875, 0.25, 0.25])
+
+
 def test_objectives_by_hand():
     # margin 0: -log(1/2), and a slope of -beta/2
     loss, slope = logistic(np.array([0.0]), 0.1)
@@ -79,7 +88,7 @@ def plain(name: str, beta: float, gamma: float, anchor: float, now: list, before
     s = torch.stack([each.sum() for each in now])
     mean = torch.stack([each.mean() for each in now])
     ref = torch.stack([each.sum() for each in before])
-    if name == "dpo":
+    if name in ("dpo", "scpo"):  # they differ in the pairs and their weights
         loss = -F.logsigmoid(beta * ((s[0] - ref[0]) - (s[1] - ref[1])))
     elif name == "ipo":
         loss = ((s[0] - ref[0]) - (s[1] - ref[1]) - 1 / (2 * beta)) ** 2

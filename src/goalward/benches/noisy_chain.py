@@ -38,10 +38,10 @@ GIVEN, ROUNDS = 4, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Exact accuracies over all questions: of one attempt, of the majority of very many, of any of 16."""
+    """Accuracies over all questions: of one attempt, of the majority of very many where it is known, of any of 16."""
 
     single: float
-    majority: float
+    majority: float | None
     any_of_16: float
 
 
@@ -52,9 +52,9 @@ class Line:
     regime: Regime
     method: str
     single: Interval
-    majority: float
+    majority: float | None
     any_of_16: float
-    pseudo_reward: float
+    pseudo_reward: float | None
     alarm: str
 
 
@@ -331,8 +331,7 @@ def outcome_of_reflection(logits: Floats, right: Ints, seed: int) -> Outcome:
             truth = right[operations[:, step], truth]
         share.append((attempts.values[:, -1] == truth).reshape(PROMPTS, ATTEMPTS))
     hits = np.concatenate(share)
-    nan = float("nan")
-    return Outcome(single=float(hits.mean()), majority=nan, any_of_16=float(hits.any(-1).mean()))
+    return Outcome(single=float(hits.mean()), majority=None, any_of_16=float(hits.any(-1).mean()))
 
 
 def _line(
@@ -342,11 +341,15 @@ def _line(
         regime=regime,
         method=method,
         single=bootstrap([each.single for each in found]),
-        majority=float(np.mean([each.majority for each in found])),
+        majority=_mean([each.majority for each in found if each.majority is not None]),
         any_of_16=float(np.mean([each.any_of_16 for each in found])),
-        pseudo_reward=float(np.mean(pseudo)) if pseudo else float("nan"),
+        pseudo_reward=_mean(pseudo),
         alarm=alarm,
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def table(lines: Sequence[Line]) -> Table:
@@ -368,7 +371,7 @@ def table(lines: Sequence[Line]) -> Table:
             line.regime if line.method == "start" else "",
             line.method,
             f"{line.single.mean:.3f} [{line.single.low:.2f}, {line.single.high:.2f}]",
-            *("–" if np.isnan(value) else f"{value:.3f}" for value in values),
+            *("–" if value is None else f"{value:.3f}" for value in values),
             line.alarm,
             end_section=line.method == "gold",
         )

@@ -1,11 +1,13 @@
 """Ask a model questions and grade what it says. Evaluation is apart from the reward: own tasks, own graders."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 from goalward.engines.engine import Engine, Request, Sampling
 from goalward.errors import UsageError
 from goalward.evaluation.evaluation import Attempt, Evaluation, EvaluationSettings, Record
+from goalward.experience.reflect import Reflector, ReflectSettings
 from goalward.feedback.answers import final_answer
 from goalward.feedback.grade import is_correct
 from goalward.feedback.grader import Grader
@@ -30,6 +32,7 @@ def evaluate(
     task: str = "",
     step: int = 0,
     answer: Callable[[str], str | None] = final_answer,
+    reflect: ReflectSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Ask every question greedily, and `settings.samples` times more at `settings.temperature`.
@@ -50,6 +53,8 @@ def evaluate(
         task: the task set and its split, in words.
         step: the optimizer step of the weights.
         answer: a completion's text -> the answer in it, or None.
+        reflect: how to improve: then the samples are the earlier attempts, and what stands for the greedy answer
+            is the improved one, which has read some of them; it costs `samples` attempts a round more.
         progress: called with (questions done, questions in all).
 
     Raises:
@@ -62,7 +67,10 @@ def evaluate(
     for start in range(0, len(tasks), QUESTIONS_AT_ONCE):
         chunk = tasks[start : start + QUESTIONS_AT_ONCE]
         prompts = [chat_prompt(each.messages) for each in chunk]
-        greedy, samples = zip(*_ask(chunk, prompts, engine, settings), strict=True)
+        asked = list(_ask(chunk, prompts, engine, settings))
+        if reflect is not None:
+            asked = _reflect(chunk, [samples for _, samples in asked], engine, chat_prompt, settings, reflect)
+        greedy, samples = zip(*asked, strict=True)
         first, others = (judged_attempts(chunk, rollouts, metrics, answer) for rollouts in (greedy, samples))
         records += [
             Record(
@@ -113,6 +121,26 @@ def _ask(
         seed=settings.seed,
     )
     return zip(greedy, sampled, strict=True)
+
+
+def _reflect(
+    tasks: Sequence[Task],
+    earlier: Sequence[tuple[Rollout, ...]],
+    engine: Engine,
+    chat_prompt: Callable[[Sequence[Message]], IntArray],
+    settings: EvaluationSettings,
+    reflect: ReflectSettings,
+) -> list[tuple[tuple[Rollout, ...], tuple[Rollout, ...]]]:
+    """For each task its improved answer (a tuple of one) and the attempts that it came from."""
+    draws = [stream(task.id, -1) % 2**32 for task in tasks]
+    groups = [Group(task=task, rollouts=own) for task, own in zip(tasks, earlier, strict=True)]
+    for turn in range(reflect.rounds):
+        last = turn + 1 == reflect.rounds
+        sampling = Sampling(temperature=0 if last else settings.temperature, max_tokens=settings.max_tokens)
+        once = Reflector(engine, chat_prompt, replace(reflect, rounds=1), sampling, seed=settings.seed + turn)
+        improved = once.improve(groups, draws, size=1 if last else settings.samples, version=0)
+        groups = [replace(group, rollouts=own) for group, own in zip(groups, improved, strict=True)]
+    return [(group.rollouts, own) for group, own in zip(groups, earlier, strict=True)]
 
 
 def judged_attempts(

@@ -55,13 +55,13 @@ def load_function(path: Path, name: str) -> Function:
 
 def _load(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; a grader from a file is named path/file.py:function")
+        raise UsageError(f"{path}: no such file; a function in a file is named path/file.py:function")
     # Under a name of its own, so that a grader's file called json.py or math.py shadows nothing.
     spec = spec_from_file_location(
         f"goalward_grader_{blake2b(str(path.resolve()).encode()).hexdigest()[:12]}", path
     )
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: not a Python file; a grader from a file is named path/file.py:function")
+        raise UsageError(f"{path}: not a Python file; a function in a file is named path/file.py:function")
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:

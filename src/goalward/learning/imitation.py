@@ -79,7 +79,7 @@ class RejectionSampling:
 
     def _passed(self, group: Group) -> list[Rollout]:
         passed = {
-            rollout.completion.tobytes(): rollout
+            (rollout.prompt.tobytes(), rollout.completion.tobytes()): rollout
             for rollout, feedback in zip(group.rollouts, group.feedback, strict=True)
             if feedback.score is not None and feedback.score >= self.threshold
         }
