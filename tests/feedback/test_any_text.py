@@ -74,7 +74,7 @@ def judged(grader: Any, texts: list[str], reference: str) -> tuple[Feedback, ...
 
 def is_verdict_or_error(feedback: Feedback) -> bool:
     if feedback.score is None:
-        return bool(feedback.error)
+        return bool(feedback.error or feedback.note)  # or no verdict, for a reason
     return feedback.error is None and math.isfinite(feedback.score)
 
 

@@ -128,7 +128,7 @@ def _from_table(table: Any, place: Place, inside: tuple[Path, ...]) -> Grader:
     if not isinstance(table, Mapping):
         raise UsageError(f"{place}: a grader is a table with a `type`, found {table!r:.80}")
     kinds = [*TYPES, "multi", "vote", *(name for name in GRADERS if name not in (*TYPES, "vote"))]
-    kind = table.get("type")
+    kind = table.get("type", "")
     if not isinstance(kind, str) or kind not in kinds:
         problem = f"there is no grader type {kind!r}" if "type" in table else "is missing"
         raise UsageError(f"{place.at('type')}: {problem}; {suggestion(kind, kinds)}")
