@@ -21,6 +21,7 @@ FLOORS = [
     "wiring",
     "probes",
     "recipe",
+    "stage",
     "evaluation",
     "experience",
     "learning",

@@ -11,11 +11,11 @@ from goalward.experience.summary import summarise
 from goalward.feedback.guards import Guards, signals
 from goalward.feedback.judge import check_errors, judge
 from goalward.learning.algorithm import Algorithm
-from goalward.recipe import Stage
 from goalward.runs import checkpoint
 from goalward.runs.progress import Progress
 from goalward.runs.run import Run
 from goalward.runs.selection import best_step, worn_out
+from goalward.stage import Stage
 from goalward.types import Group
 from goalward.wiring import Parts
 

@@ -19,7 +19,8 @@ from goalward.loop import lessons, peak_memory, practise
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
 from goalward.probes import GraderCheck, check_grader, format_rate
-from goalward.recipe import EvaluationSpec, Recipe, Stage, make_tasks
+from goalward.recipe import Recipe, make_tasks
+from goalward.stage import EvaluationSpec, Stage
 from goalward.types import Example, Group, Rollout, Task
 from goalward.wiring import Parts, build, examine
 

@@ -18,10 +18,11 @@ from goalward.experience.log import RecordedLog
 from goalward.loop import chosen, record, train
 from goalward.models.load import ModelConfig, load_policy
 from goalward.models.policy import Policy
-from goalward.recipe import Recipe, Stage
+from goalward.recipe import Recipe
 from goalward.runs import checkpoint
 from goalward.runs.progress import Bar, Progress
 from goalward.runs.run import Run, read_result
+from goalward.stage import Stage
 from goalward.wiring import Parts, build, examine, weigh_log
 
 

@@ -40,9 +40,10 @@ from goalward.models.average import MovingAverage
 from goalward.models.load import load_policy
 from goalward.models.policy import Policy
 from goalward.models.values import ValueHeads, hidden_states
-from goalward.recipe import EvaluationSpec, Stage, make_algorithm, make_tasks
+from goalward.recipe import make_algorithm, make_tasks
 from goalward.runs.checkpoint import load_state
 from goalward.schema import Table
+from goalward.stage import EvaluationSpec, Stage
 from goalward.tasks.rewrites import rewrite_named
 from goalward.types import Example, Task
 

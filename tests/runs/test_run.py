@@ -73,6 +73,7 @@ def test_a_step_is_recorded_and_read(tmp_path):
         "parts": {"answer": None},
         "note": "",
         "error": "broke",
+        "sources": [],
     }
 
 
