@@ -128,24 +128,36 @@ import torch
 from safetensors.torch import load_file, save_file
 from goalward.runs import checkpoint
 
+torch.set_num_threads(1)  # a forked child has none of its parent's threads, and would wait for them
 run, kills = Path(sys.argv[1]), int(sys.argv[2])
 generator, newest = random.Random(0), 0
 
+def save(step):
+    checkpoint.save(
+        run,
+        step,
+        lambda folder: save_file({"w": torch.full((50_000,), float(step))}, folder / "model.safetensors"),
+        {"step": step, "m": torch.full((50_000,), float(step))},
+    )
+
 def save_forever(step):
     while True:
-        checkpoint.save(
-            run,
-            step,
-            lambda folder: save_file({"w": torch.full((50_000,), float(step))}, folder / "model.safetensors"),
-            {"step": step, "m": torch.full((50_000,), float(step))},
-        )
+        save(step)
         step += 1
+
+def reached():
+    path = checkpoint.latest(run)
+    return -1 if path is None else checkpoint.step_of(path)
 
 for _ in range(kills):
     child = os.fork()
     if child == 0:
         save_forever(newest + 1)
-    time.sleep(generator.uniform(0.0, 0.1))
+    # Some saves later, however slow the machine is now, and then some milliseconds.
+    goal, limit = newest + generator.choice((0, 0, 1, 2)), time.monotonic() + 30
+    while reached() < goal and time.monotonic() < limit:
+        time.sleep(0.001)
+    time.sleep(generator.uniform(0.0, 0.02))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     for path in (run / "checkpoints").glob("step-*"):
