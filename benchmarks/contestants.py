@@ -50,7 +50,7 @@ def goalward(setting: Setting, folder: Path, steps: int, micro: int) -> dict[str
         forwarded += found.layout.tokens.numel()
         return found
 
-    learning.pack = counting  # type: ignore[assignment]
+    learning.pack = counting
     if setting.forced:
         force(engine, setting)
     told = []
@@ -64,7 +64,7 @@ def goalward(setting: Setting, folder: Path, steps: int, micro: int) -> dict[str
             )
             for i, p in enumerate(setting.prompts(step))
         ]
-        engine.step = step  # type: ignore[attr-defined]
+        engine.step = step
         rollouts = engine.generate(requests, Sampling(max_tokens=setting.limit), seed=step)
         generated = time.perf_counter()
         groups = [
@@ -104,7 +104,7 @@ def trl(setting: Setting, folder: Path, steps: int, micro: int) -> dict[str, Any
     told: list[dict[str, float]] = []
     moment = {"generate": 0.0, "start": 0.0, "forwarded": 0, "tokens": 0}
 
-    class Timed(GRPOTrainer):  # type: ignore[misc]
+    class Timed(GRPOTrainer):
         def _generate_single_turn(self, *arguments: Any, **names: Any) -> Any:
             start = time.perf_counter()
             found = super()._generate_single_turn(*arguments, **names)

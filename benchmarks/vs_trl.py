@@ -99,7 +99,7 @@ def check_equality(folder: Path) -> float:
     setting = replace(SETTINGS["short"], completions=32)
     seen: dict[str, Any] = {}
 
-    class Recorder(GRPOTrainer):  # type: ignore[misc]
+    class Recorder(GRPOTrainer):
         def _compute_loss(self, model: Any, inputs: Any) -> Any:
             loss = super()._compute_loss(model, inputs)
             gradients = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)

@@ -88,7 +88,9 @@ def _stage(recipe: Recipe, stage: Stage) -> Preflight:
     groups, a_step = _training(stage, parts)
     asked = list(stage.evaluation.values()) * (2 if recipe.single else 1)
     if stage.validation:
-        asked += [stage.validation] * math.ceil(parts.steps / stage.validation.every)
+        asked += [stage.validation] * (
+            math.ceil(parts.steps / stage.validation.every) + stage.validation.best
+        )
     asking = _evaluating(recipe, stage, asked, parts.policy, parts.engine)
     _longest(stage, parts, tasks)
     judged = [f.score for group in groups for f in group.feedback if f.score is not None]
@@ -149,7 +151,9 @@ def _longest(stage: Stage, parts: Parts, tasks: Sequence[Task]) -> None:
         text="",
         stop="length",
     )
-    count = max(1, stage.learner.micro_batch_tokens // (prompt.size + completion.size))
+    budget, whole = stage.learner.micro_batch_tokens, int(prompt.size + completion.size)
+    packed = parts.policy.lean(whole) is not None  # then the prompt stands there once
+    count = max(1, (budget - prompt.size) // completion.size if packed else budget // whole)
     example = Example(rollout=rollout, advantage=ones, weight=(ones / (count * ones.size)).astype(np.float32))
     parts.learner.update([example] * count, parts.algorithm)
 

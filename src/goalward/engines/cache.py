@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from goalward.engines.reading import Read, Shared, merge, read, spread_prompts, with_ones
+from goalward.engines.reading import Read, Shared, merge, read, with_ones
 from goalward.models.fused import FusedDecoder
-from goalward.models.layout import lay_out
+from goalward.models.layout import lay_out, table
 from goalward.models.policy import Policy
 from goalward.types import IntArray
 
@@ -115,11 +115,6 @@ class LeanMemory:
 
     grows = True
 
-    @property
-    def room(self) -> int:
-        """See Memory."""
-        return min(cohort.room for cohort in self._cohorts)
-
     def __init__(self, policy: Policy, fused: FusedDecoder, longest: int, shared: int) -> None:
         """See memory_for."""
         self._policy = policy
@@ -129,6 +124,11 @@ class LeanMemory:
         self._turns = fused.turns(longest)
         self._prefix: Shared | None = None
         self._cohorts: list[Cohort] = []
+
+    @property
+    def room(self) -> int:
+        """See Memory."""
+        return min(cohort.room for cohort in self._cohorts)
 
     def admit(self, prompts: Sequence[IntArray], owner: Tensor, room: int) -> Tensor:
         """See Memory."""
@@ -141,12 +141,10 @@ class LeanMemory:
         def slots(count: int, room: int, size: int) -> list[Tensor]:
             return [weight.new_empty((count, heads, room, size)) for _ in layers]
 
-        def ones(count: int, room: int, size: int) -> list[Tensor]:
-            return [weight.new_ones((count, heads, room, size)) for _ in layers]
-
+        # Numbers behind a short prompt's end too, as what is not a number stays so under a mask.
         held = Shared.of(
-            ones(len(prompts), width, size),
-            ones(len(prompts), width, size + 1),
+            [kept.fill_(1) for kept in slots(len(prompts), width, size)],
+            [kept.fill_(1) for kept in slots(len(prompts), width, size + 1)],
             lengths - self._shared,
             owner,
         )
@@ -172,7 +170,7 @@ class LeanMemory:
         layout = lay_out([(prompt, empty) for prompt in prompts], self._policy, shared=self._shared)
         assert layout.positions is not None
         device = self._turns.device
-        own = spread_prompts([path[self._shared :] for path in layout.paths], device)
+        own = table([path[self._shared :] for path in layout.paths], device)
         rows = slice(start, start + len(prompts))
         stem: list[tuple[Tensor, Tensor]] = []
 

@@ -12,7 +12,7 @@ from goalward.engines.randomness import uniforms
 from goalward.engines.sampler import choose
 from goalward.engines.sheet import Job, Rows, Sheet, Written
 from goalward.errors import GoalwardError, UsageError
-from goalward.models.fused import FusedDecoder, plain
+from goalward.models.fused import fuse
 from goalward.models.layout import common_start
 from goalward.models.policy import Policy
 from goalward.types import Rollout
@@ -42,8 +42,6 @@ class NativeEngine:
         """`max_batch`: sequences written side by side; by default what the device is fastest with and can hold."""
         self.policy = policy
         self.max_batch = max_batch or _SIDE_BY_SIDE.get(policy.device.type, 256)
-        fusable = policy.decoder is not None and plain(policy.decoder)
-        self._fused = FusedDecoder(policy.decoder) if policy.decoder is not None and fusable else None
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, *, seed: int, version: int = 0
@@ -55,8 +53,6 @@ class NativeEngine:
         """
         _check(sampling)
         jobs = [job for index, request in enumerate(requests) for job in self._jobs(index, request, sampling)]
-        if self._fused is not None:
-            self._fused.refresh()
         # Attempts at one prompt side by side; the longest first, so that memory that does not suffice fails at once.
         jobs.sort(key=lambda job: (-len(job.prompt), job.request))
         rollouts: list[list[Rollout]] = [[] for _ in requests]
@@ -92,9 +88,9 @@ class NativeEngine:
         if not jobs:
             return []
         capacity = self._capacity(jobs)
-        memory = memory_for(
-            self.policy, self._fused, max(len(job.prompt) + job.limit for job in jobs), shared
-        )
+        decoder = self.policy.decoder
+        fused = None if decoder is None else fuse(decoder)  # from the weights of now
+        memory = memory_for(self.policy, fused, max(len(job.prompt) + job.limit for job in jobs), shared)
         sheet = Sheet(jobs, frozenset(self.policy.eos_ids), sampling.stop, self.policy.chat.text)
         waiting = np.arange(len(jobs))
         rows = waiting[:0]  # the job that each row of the memory belongs to

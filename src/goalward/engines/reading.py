@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -132,14 +130,6 @@ class Shared:
             return x.reshape(prompts * members, heads, queries, -1)[self.place]
 
         return Read(by_row(found.top), by_row(found.out))
-
-
-def spread_prompts(paths: Sequence[NDArray[np.int64]], device: torch.device) -> Tensor:
-    """Paths of several lengths as one table [N, longest], padded with the first place."""
-    table = np.zeros((len(paths), max(map(len, paths))), np.int64)
-    for row, path in enumerate(paths):
-        table[row, : len(path)] = path
-    return torch.from_numpy(table).to(device)
 
 
 def _scores(q: Tensor, k: Tensor) -> Tensor:

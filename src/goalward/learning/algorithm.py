@@ -82,6 +82,12 @@ class Likelihood:
     quality: FloatArray | None = None
 
 
+def drift(likelihood: Likelihood) -> FloatArray:
+    """Log pi - log pi_ref of each token, [C]."""
+    assert likelihood.reference is not None
+    return likelihood.policy - likelihood.reference
+
+
 @runtime_checkable
 class Relative(Protocol):
     """What an Algorithm also does where its credit hangs on how likely the policy finds the attempts now.
@@ -119,8 +125,7 @@ class ValueBatch:
 
     value: [n], V before each token, with gradient; qualities: two estimates of Q before each token, each
     [n, vocabulary], with gradient, or None; action: [n], the token taken; target: [n], the lower of the slow
-    copies' estimates of Q for it; before: [n], the slow copies' V; returns: [n], the attempt's score; drift: [n],
-    log pi - log pi_ref of the rest of the attempt from this token on; first, last: [n], where attempts begin
+    copies' estimates of Q for it; returns: [n], the attempt's score; drift: [n], log pi - log pi_ref of the rest of the attempt from this token on; first, last: [n], where attempts begin
     and end; cut: [n], ends that are only where a limit cut the attempt off, so nothing is known beyond.
     """
 

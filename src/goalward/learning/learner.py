@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch, Valued
+from goalward.learning.algorithm import Algorithm, Likelihood, Relative, TokenBatch, Valued, drift
 from goalward.learning.critic import Critic, CriticSettings
 from goalward.learning.optimizer import Gradients, Optimizer, OptimizerSettings, add, learning_rate
 from goalward.learning.pack import MicroBatch, micro_batches, pack
@@ -72,16 +72,11 @@ class Learner:
             for group in groups
             for r in group.rollouts
         ]
-        penalty: dict[int, float] = {}
-        split = self._split(whole)
-        part = [pack(examples, self._policy) for examples in split]
-        for examples, micro, now, reference in zip(
-            split, part, self._logprobs(part), self._reference(part), strict=True
-        ):
-            gap = now - reference
-            sums = gap.new_zeros(len(examples)).index_add(0, micro.example, gap)
-            for example, value in zip(examples, sums.tolist(), strict=True):
-                penalty[id(example.rollout)] = weight * value
+        found = self.likelihoods(whole, reference=True)
+        penalty = {
+            id(example.rollout): weight * float(drift(each).sum(dtype=np.float64))
+            for example, each in zip(whole, found, strict=True)
+        }
         return [
             replace(
                 group,

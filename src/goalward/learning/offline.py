@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from goalward.learning.algorithm import Likelihood, Source, TokenBatch, ValueBatch
+from goalward.learning.algorithm import Likelihood, Source, TokenBatch, ValueBatch, drift
 from goalward.learning.credit import by_attempt, to_go
 from goalward.learning.imitation import exponential_weights, log_likelihood_loss
 from goalward.learning.objectives import backup, conservative, expectile, masked_mean
-from goalward.types import Example, FloatArray, Group
+from goalward.types import Example, Group
 
 Array = NDArray[np.float64]
 
@@ -52,10 +52,10 @@ def _less(examples: Sequence[Example], baseline: float) -> list[Example]:
     return [replace(e, advantage=e.advantage - np.float32(baseline)) for e in examples]
 
 
-def drift(likelihood: Likelihood) -> FloatArray:
-    """Log pi - log pi_ref of each token, [C]."""
-    assert likelihood.reference is not None
-    return likelihood.policy - likelihood.reference
+def by_token(groups: Sequence[Group]) -> list[Example]:
+    """As `scored`, but each sampled token has the same share."""
+    examples = scored(groups)
+    return _weighted(examples, sum(int(example.rollout.sampled.sum()) for example in examples))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,8 +267,7 @@ class OREO:
 
     def credit(self, groups: Sequence[Group]) -> list[Example]:
         """The score; the weight makes a mean over tokens."""
-        examples = scored(groups)
-        return _weighted(examples, sum(int(example.rollout.sampled.sum()) for example in examples))
+        return by_token(groups)
 
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]
@@ -332,8 +331,7 @@ class IQL:
 
     def credit(self, groups: Sequence[Group]) -> list[Example]:
         """The score; the weight makes a mean over tokens."""
-        examples = scored(groups)
-        return _weighted(examples, sum(int(example.rollout.sampled.sum()) for example in examples))
+        return by_token(groups)
 
     def weigh(
         self, examples: Sequence[Example], likelihoods: Sequence[Likelihood]

@@ -1,12 +1,10 @@
 """The decoder's forward, rearranged for writing: fewer and larger operations a layer, and no gradients.
 
 While a sequence is written, a step is so little work that what it waits for is the number of operations. So queries,
-keys and values come from one matrix, gate and up from another, and both are copies, which `refresh` brings up to date
-in place before each round; adapters are merged into them. Queries and keys are turned by one complex product: their
+keys and values come from one matrix, gate and up from another, adapters merged: copies, made anew for each round. Queries and keys are turned by one complex product: their
 dimensions are reordered so that each pair that turns together stands together, which changes no dot product.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,28 +34,13 @@ class FusedDecoder:
     """A Decoder for writing. Queries come scaled by D^-1/2, as attention needs them."""
 
     def __init__(self, decoder: Decoder) -> None:
-        """`refresh` must be called before the first use."""
+        """From the model's weights as they are now."""
         self.decoder = decoder
         size = decoder.head_dim
         self._heads = weight_of(decoder.layers[0].q).shape[0] // size
         self._pairs = torch.arange(size, device=decoder.embedding.device).view(2, -1).t().flatten()
-        self._layers = [self._copies(layer) for layer in decoder.layers]
-
-    @torch.no_grad()
-    def refresh(self) -> None:
-        """Take over the model's current weights."""
-        for mine in self._layers:
-            layer = mine.layer
-            parts = [self._paired(weight_of(m)) for m in (layer.q, layer.k)]
-            torch.cat([*parts, weight_of(layer.v)], out=mine.qkv)
-            torch.cat([weight_of(layer.gate), weight_of(layer.up)], out=mine.gate_up)
-            if mine.bias is not None:
-                biases = [self._paired(bias_of(m)) for m in (layer.q, layer.k)]
-                torch.cat([*biases, bias_of(layer.v)], out=mine.bias)
-            if mine.head_norm is not None:
-                kinds = ((layer.q_norm, self._heads), (layer.k_norm, self.decoder.kv_heads))
-                rows = [self._paired(_weight(norm)).expand(n, -1) for norm, n in kinds if norm is not None]
-                torch.cat(rows, out=mine.head_norm)
+        with torch.no_grad():
+            self._layers = [self._fuse(layer) for layer in decoder.layers]
 
     def turns(self, length: int) -> Tensor:
         """The rotary factors of positions 0 to `length - 1`, [T, heads + kv heads, D / 2], complex."""
@@ -72,14 +55,14 @@ class FusedDecoder:
         """Hidden states after the final norm, [B, T, hidden]; turns: of each token, [B, T, heads + kv heads, D / 2]."""
         decoder = self.decoder
         size, keys = decoder.head_dim, self._heads + decoder.kv_heads
+        epsilon = getattr(decoder.layers[0].q_norm, "variance_epsilon", None)
         x: Tensor = decoder.embed(tokens)
         for index, mine in enumerate(self._layers):
             layer = mine.layer
             qkv = F.linear(normalise(x, layer.input_norm), mine.qkv, mine.bias)
             qkv = qkv.view(*tokens.shape, keys + decoder.kv_heads, size)
             turning = qkv[..., :keys, :]
-            if mine.head_norm is not None and layer.q_norm is not None:
-                epsilon = _epsilon(layer.q_norm)
+            if mine.head_norm is not None:
                 turning = F.rms_norm(turning, (size,), eps=epsilon) * mine.head_norm
             pairs = torch.view_as_complex(turning.float().reshape(*turning.shape[:-1], -1, 2))
             turned = torch.view_as_real(pairs * turns).flatten(-2).to(qkv.dtype)
@@ -89,16 +72,19 @@ class FusedDecoder:
             x = x + layer.down(layer.activation(gate).mul_(up))
         return normalise(x, decoder.norm)
 
-    def _copies(self, layer: Layer) -> FusedLayer:
-        like = self.decoder.embedding
-        q, k, v, gate, up = (weight_of(m) for m in (layer.q, layer.k, layer.v, layer.gate, layer.up))
-        normed = (self._heads + self.decoder.kv_heads, self.decoder.head_dim)
+    def _fuse(self, layer: Layer) -> FusedLayer:
+        bias = None
+        if _base(layer.q).bias is not None:
+            turning = [self._paired(_base(linear).bias) for linear in (layer.q, layer.k)]
+            bias = torch.cat([*turning, _base(layer.v).bias])
+        norms = ((layer.q_norm, self._heads), (layer.k_norm, self.decoder.kv_heads))
+        rows = [self._paired(weight_of(norm)).expand(n, -1) for norm, n in norms if norm is not None]
         return FusedLayer(
             layer=layer,
-            qkv=like.new_empty(len(q) + len(k) + len(v), q.shape[1]),
-            bias=None if _base(layer.q).bias is None else like.new_empty(len(q) + len(k) + len(v)),
-            head_norm=None if layer.q_norm is None else like.new_empty(normed),
-            gate_up=like.new_empty(len(gate) + len(up), gate.shape[1]),
+            qkv=torch.cat([*(self._paired(weight_of(m)) for m in (layer.q, layer.k)), weight_of(layer.v)]),
+            bias=bias,
+            head_norm=torch.cat(rows) if rows else None,
+            gate_up=torch.cat([weight_of(layer.gate), weight_of(layer.up)]),
         )
 
     def _paired(self, rows: Tensor) -> Tensor:
@@ -107,42 +93,24 @@ class FusedDecoder:
         return heads[:, self._pairs].flatten(0, 1)
 
 
-def weight_of(linear: Any) -> Tensor:
-    """A linear module's weight, with its adapters where PEFT wraps it."""
-    weight: Tensor = _base(linear).weight
-    deltas: Sequence[Tensor] = [
-        linear.get_delta_weight(name) for name in getattr(linear, "active_adapters", ())
-    ]
-    for delta in deltas:
-        weight = weight + delta
+def fuse(decoder: Decoder) -> FusedDecoder | None:
+    """A FusedDecoder; None where the layers are not what it takes apart: linear modules, maybe with adapters."""
+    for layer in decoder.layers:
+        linears = [_base(module) for module in (layer.q, layer.k, layer.v, layer.gate, layer.up)]
+        if not all(isinstance(linear, torch.nn.Linear) for linear in linears):
+            return None
+        if any(linear.bias is not None for linear in linears[3:]):
+            return None
+    return FusedDecoder(decoder)
+
+
+def weight_of(module: Any) -> Tensor:
+    """A module's weight, with its adapters where PEFT wraps it."""
+    weight: Tensor = _base(module).weight
+    for name in getattr(module, "active_adapters", ()):
+        weight = weight + module.get_delta_weight(name)
     return weight
-
-
-def bias_of(linear: Any) -> Tensor:
-    """A linear module's bias."""
-    bias: Tensor = _base(linear).bias
-    return bias
-
-
-def plain(decoder: Decoder) -> bool:
-    """Whether the layers are what `FusedDecoder` takes apart: linear modules, maybe with adapters, and no other bias."""
-    kept: Callable[[Any], bool] = lambda module: isinstance(_base(module), torch.nn.Linear)  # noqa: E731
-    return all(
-        all(map(kept, (layer.q, layer.k, layer.v, layer.gate, layer.up)))
-        and _base(layer.gate).bias is None
-        and _base(layer.up).bias is None
-        for layer in decoder.layers
-    )
 
 
 def _base(linear: Any) -> Any:
     return linear.get_base_layer() if hasattr(linear, "get_base_layer") else linear
-
-
-def _weight(norm: Any) -> Tensor:
-    weight: Tensor = norm.weight
-    return weight
-
-
-def _epsilon(norm: Any) -> float:
-    return float(norm.variance_epsilon)

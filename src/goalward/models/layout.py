@@ -46,7 +46,7 @@ class Rows:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """From q [N, heads, D], k and v [N, kv heads, D] of the whole line, [n, heads, D] of these segments."""
-        rows = spread(q, self.own), spread(k, self.path), spread(v, self.path)
+        rows = _spread(q, self.own), _spread(k, self.path), _spread(v, self.path)
         if self.mask is None:
             attended = causal(0, *rows)
         else:
@@ -153,8 +153,8 @@ class _Packing:
     def _side_by_side(self, segments: Sequence[tuple[int, Places]]) -> Rows:
         """Rows of (how much is continued, whole path)."""
         depths = torch.tensor([depth for depth, _ in segments], device=self._device)
-        own = self._pad([path[depth:] for depth, path in segments])
-        path = self._pad([path for _, path in segments])
+        own = table([path[depth:] for depth, path in segments], self._device)
+        path = table([path for _, path in segments], self._device)
         sizes = torch.tensor([len(path) - depth for depth, path in segments], device=self._device)
         columns = torch.arange(own.shape[1], device=self._device)
         mask = None
@@ -165,12 +165,6 @@ class _Packing:
             mask = mask.masked_fill_(hidden, -torch.inf)[:, None]
         filled = (columns < sizes[:, None]).flatten().nonzero()[:, 0]
         return Rows(own=own, path=path, filled=filled, mask=mask)
-
-    def _pad(self, rows: Sequence[Places]) -> Tensor:
-        padded = np.zeros((len(rows), max(map(len, rows))), np.int64)
-        for index, row in enumerate(rows):
-            padded[index, : len(row)] = row
-        return torch.from_numpy(padded).to(self._device)
 
     def layout(self, paths: tuple[Places, ...]) -> Layout:
         """All that was added."""
@@ -184,6 +178,14 @@ class _Packing:
         )
 
 
+def table(paths: Sequence[Places], device: torch.device) -> Tensor:
+    """Paths of several lengths as one table [N, longest], padded with place 0."""
+    padded = np.zeros((len(paths), max(map(len, paths))), np.int64)
+    for row, path in enumerate(paths):
+        padded[row, : len(path)] = path
+    return torch.from_numpy(padded).to(device)
+
+
 def common_start(prompts: Sequence[IntArray]) -> int:
     """How many tokens several prompts all begin with, each keeping at least one of its own; 0 if few."""
     if len(prompts) < 2:
@@ -195,7 +197,7 @@ def common_start(prompts: Sequence[IntArray]) -> int:
     return common if common >= _WORTH_SHARING else 0
 
 
-def spread(x: Tensor, places: Tensor) -> Tensor:
+def _spread(x: Tensor, places: Tensor) -> Tensor:
     """Take x [N, heads, D] at `places` [R, T]: [R, T, heads, D].
 
     As a look-up in a table, since its backward pass adds up equal places faster than indexing's.

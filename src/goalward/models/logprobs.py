@@ -92,7 +92,9 @@ class _HeadScore(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, targets, normalisers = ctx.saved_tensors
         of_hidden = torch.empty_like(hidden)
-        of_weight = torch.zeros(weight.shape, device=weight.device)  # fp32: chunks must not round it
+        # fp32: chunks must not round it; none for a head that an adapter leaves alone.
+        learns = ctx.needs_input_grad[1]
+        of_weight = torch.zeros(weight.shape, device=weight.device) if learns else None
         of_bias = None if bias is None else torch.zeros(bias.shape, device=bias.device)
         parts = _chunks(len(weight), hidden, of_hidden, targets, normalisers, gradient)
         for h, of_h, target, normaliser, g in zip(*parts, strict=True):
@@ -104,11 +106,11 @@ class _HeadScore(torch.autograd.Function):
                 of_bias += slope.sum(0)
             slope = slope.to(hidden.dtype)
             torch.mm(slope, weight, out=of_h)
-            if ctx.needs_input_grad[1]:
+            if of_weight is not None:
                 of_weight += _product(slope.t(), h)
         return (
             of_hidden,
-            of_weight.to(weight.dtype) if ctx.needs_input_grad[1] else None,
+            None if of_weight is None else of_weight.to(weight.dtype),
             None if of_bias is None else of_bias.to(bias.dtype),
             None,
             None,
