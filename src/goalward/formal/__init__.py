@@ -1,0 +1,1 @@
+"""Statements, proofs, and who judges them. No torch here."""

@@ -1,0 +1,311 @@
+"""Tactics: how a proof is found, goal by goal. Nothing here is trusted; the kernel judges what comes out.
+
+A goal is what is known and what is to be shown. A tactic replaces it by goals from which it follows, and builds the
+proof of the one from proofs of the others. Hypotheses are named by their place: h1, h2, ...
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from goalward.errors import GoalwardError, UsageError
+from goalward.formal.formula import FALSE, TRUE, Formula, implies, negation, parse
+from goalward.formal.kernel import (
+    Absurd,
+    App,
+    Back,
+    Both,
+    Either,
+    Equivalent,
+    ExcludedMiddle,
+    First,
+    Forth,
+    Fun,
+    Left,
+    Right,
+    Second,
+    Term,
+    Trivial,
+    Var,
+)
+
+MOST_HYPOTHESES = 16
+"""A tactic that would give a goal more does not apply, so that every goal can be written down."""
+
+
+class Goal(NamedTuple):
+    """What is known, without repetition, and what is to be shown."""
+
+    hypotheses: tuple[Formula, ...]
+    target: Formula
+
+    def __str__(self) -> str:
+        known = "".join(f"h{place}:{one} " for place, one in enumerate(self.hypotheses, start=1))
+        return f"{known}⊢ {self.target}"
+
+    @property
+    def size(self) -> int:
+        """Atoms and operators in all of it."""
+        return self.target.size + sum(one.size for one in self.hypotheses)
+
+
+class Environment(NamedTuple):
+    """Proofs of a goal's hypotheses, in their order, under `depth` binders."""
+
+    proofs: tuple[Term, ...]
+    depth: int
+
+
+Build: TypeAlias = Callable[[Environment], Term]
+"""The proof of a goal, given proofs of its hypotheses."""
+
+
+class Move(NamedTuple):
+    """What a tactic makes of a goal: the goals that are left, and the proof, given how theirs are built."""
+
+    goals: tuple[Goal, ...]
+    proof: Callable[[Environment, Sequence[Build]], Term]
+
+
+class TacticError(GoalwardError):
+    """The tactic does not apply."""
+
+
+Tactic: TypeAlias = Callable[[Goal], Move | None]
+Named: TypeAlias = Callable[[Goal, int], Move | None]
+"""With the place of a hypothesis, from 0. None: it does not apply."""
+
+
+def assumption(goal: Goal) -> Move | None:
+    """What is to be shown is known."""
+    return exact(goal, goal.hypotheses.index(goal.target)) if goal.target in goal.hypotheses else None
+
+
+def exact(goal: Goal, place: int) -> Move | None:
+    """It is this that is known."""
+    if goal.hypotheses[place] is not goal.target:
+        return None
+    return Move((), lambda env, parts: env.proofs[place])
+
+
+def intro(goal: Goal) -> Move | None:
+    """Assume the left side of an implication (of ¬a: a)."""
+    if goal.target.op != "→":
+        return None
+    scope = _Scope(goal, len(goal.hypotheses), goal.target.parts[:1], goal.target.parts[1])
+    return Move((scope.goal,), lambda env, parts: scope.bind(env, parts[0]))
+
+
+def by_contra(goal: Goal) -> Move | None:
+    """Assume the opposite, and show ⊥: by excluded middle."""
+    target = goal.target
+    if target is FALSE:
+        return None
+    scope = _Scope(goal, len(goal.hypotheses), (negation(target),), FALSE)
+
+    def proof(env: Environment, parts: Sequence[Build]) -> Term:
+        holds = Fun(target, Var(env.depth))
+        return Either(
+            ExcludedMiddle(target), holds, scope.bind(env, lambda inner: Absurd(target, parts[0](inner)))
+        )
+
+    return Move((scope.goal,), proof)
+
+
+def exfalso(goal: Goal) -> Move | None:
+    """Show ⊥ instead."""
+    if goal.target is FALSE:
+        return None
+    return Move((goal._replace(target=FALSE),), lambda env, parts: Absurd(goal.target, parts[0](env)))
+
+
+def constructor(goal: Goal) -> Move | None:
+    """Show both sides of a ∧ b, both directions of a ↔ b, or ⊤."""
+    a, b = goal.target.parts or (None, None)
+    if goal.target is TRUE:
+        return Move((), lambda env, parts: Trivial())
+    if goal.target.op == "∧" and a and b:
+        goals = goal._replace(target=a), goal._replace(target=b)
+        return Move(goals, lambda env, parts: Both(parts[0](env), parts[1](env)))
+    if goal.target.op == "↔" and a and b:
+        goals = goal._replace(target=implies(a, b)), goal._replace(target=implies(b, a))
+        return Move(goals, lambda env, parts: Equivalent(parts[0](env), parts[1](env)))
+    return None
+
+
+def left(goal: Goal) -> Move | None:
+    """Show the left side of a ∨ b."""
+    if goal.target.op != "∨":
+        return None
+    a, b = goal.target.parts
+    return Move((goal._replace(target=a),), lambda env, parts: Left(parts[0](env), b))
+
+
+def right(goal: Goal) -> Move | None:
+    """Show the right side of a ∨ b."""
+    if goal.target.op != "∨":
+        return None
+    a, b = goal.target.parts
+    return Move((goal._replace(target=b),), lambda env, parts: Right(a, parts[0](env)))
+
+
+def apply(goal: Goal, place: int) -> Move | None:
+    """From a hypothesis a → b → ... → target: show a, b, ..."""
+    due: list[Formula] = []
+    rest = goal.hypotheses[place]
+    while rest is not goal.target:
+        if rest.op != "→":
+            return None
+        due.append(rest.parts[0])
+        rest = rest.parts[1]
+
+    def proof(env: Environment, parts: Sequence[Build]) -> Term:
+        found = env.proofs[place]
+        for part in parts:
+            found = App(found, part(env))
+        return found
+
+    return Move(tuple(goal._replace(target=one) for one in due), proof)
+
+
+def cases(goal: Goal, place: int) -> Move | None:
+    """Take a hypothesis apart: a ∧ b and a ↔ b into two, a ∨ b into two goals, and with ⊥ all is shown."""
+    known = goal.hypotheses[place]
+    if known is FALSE:
+        return Move((), lambda env, parts: Absurd(goal.target, env.proofs[place]))
+    if known.op in ("∧", "↔"):
+        a, b = known.parts
+        first, second = (First, Second) if known.op == "∧" else (Forth, Back)
+        scope = _Scope(
+            goal, place, (a, b) if known.op == "∧" else (implies(a, b), implies(b, a)), goal.target
+        )
+
+        def proof(env: Environment, parts: Sequence[Build]) -> Term:
+            whole = env.proofs[place]
+            return parts[0](scope.inside(env, (first(whole), second(whole))))
+
+        return Move((scope.goal,), proof)
+    if known.op == "∨":
+        one, two = (_Scope(goal, place, (side,), goal.target) for side in known.parts)
+        return Move(
+            (one.goal, two.goal),
+            lambda env, parts: Either(env.proofs[place], one.bind(env, parts[0]), two.bind(env, parts[1])),
+        )
+    return None
+
+
+def specialize(goal: Goal, place: int) -> Move | None:
+    """From a hypothesis a → b: show a, and go on with b in its place."""
+    known = goal.hypotheses[place]
+    if known.op != "→":
+        return None
+    a, b = known.parts
+    scope = _Scope(goal, place, (b,), goal.target)
+    return Move(
+        (goal._replace(target=a), scope.goal),
+        lambda env, parts: App(scope.bind(env, parts[1]), App(env.proofs[place], parts[0](env))),
+    )
+
+
+def have(goal: Goal, formula: Formula) -> Move:
+    """Show `formula` first, and go on with it."""
+    scope = _Scope(goal, len(goal.hypotheses), (formula,), goal.target)
+    return Move(
+        (goal._replace(target=formula), scope.goal),
+        lambda env, parts: App(scope.bind(env, parts[1]), parts[0](env)),
+    )
+
+
+class _Scope:
+    """A goal whose hypothesis at `place` (or none, at the end) has given way to `parts`.
+
+    What is known already and ⊤ are not written down again.
+    """
+
+    __slots__ = ("_parts", "_sources", "goal")
+
+    def __init__(self, goal: Goal, place: int, parts: tuple[Formula, ...], target: Formula) -> None:
+        known = goal.hypotheses
+        rows = [(one, at) for at, one in enumerate(known[:place])]
+        rows += [(one, -1 - at) for at, one in enumerate(parts)]  # the new ones count down from -1
+        rows += [(one, at) for at, one in enumerate(known[place + 1 :], start=place + 1)]
+        first: dict[Formula, int] = {}
+        for one, source in rows:
+            if one is not TRUE:
+                first.setdefault(one, source)
+        self._parts = parts
+        self._sources = first.values()
+        self.goal = Goal(tuple(first), target)
+
+    def inside(self, env: Environment, proofs: Sequence[Term], binders: int = 0) -> Environment:
+        """The environment of the goal, with proofs of the parts."""
+        known = env.proofs
+        return Environment(
+            tuple(known[at] if at >= 0 else proofs[-1 - at] for at in self._sources), env.depth + binders
+        )
+
+    def bind(self, env: Environment, body: Build) -> Term:
+        """`body` as a function of its only part."""
+        [part] = self._parts
+        return Fun(part, body(self.inside(env, (Var(env.depth),), 1)))
+
+
+PLAIN: dict[str, Tactic] = {
+    "assumption": assumption,
+    "intro": intro,
+    "constructor": constructor,
+    "left": left,
+    "right": right,
+    "exfalso": exfalso,
+    "by_contra": by_contra,
+}
+NAMED: dict[str, Named] = {"exact": exact, "apply": apply, "cases": cases, "specialize": specialize}
+_PLACES = tuple(f"h{place}" for place in range(1, MOST_HYPOTHESES + 1))
+_TEXTS = {name: [f"{name} {place}" for place in _PLACES] for name in NAMED}
+
+
+def run(goal: Goal, text: str) -> Move:
+    """What the tactic `text` makes of a goal: "intro", "apply h2", "have p ∨ ¬p".
+
+    Raises TacticError, in words, where it is no tactic or does not apply.
+    """
+    name, _, argument = text.strip().partition(" ")
+    argument = argument.strip()
+    move: Move | None = None
+    if name in PLAIN and not argument:
+        move = PLAIN[name](goal)
+    elif name in NAMED and argument in _PLACES[: len(goal.hypotheses)]:
+        move = NAMED[name](goal, _PLACES.index(argument))
+    elif name == "have" and argument:
+        try:
+            move = have(goal, parse(argument.removeprefix(":")))
+        except UsageError as error:
+            raise TacticError(f"{text!r}: {error}") from error
+    elif name in NAMED:
+        raise TacticError(f"{text!r}: names no hypothesis of {goal}")
+    else:
+        raise TacticError(f"{text!r}: is no tactic; known: {', '.join([*PLAIN, *NAMED, 'have'])}")
+    if move is None or not _writable(move):
+        raise TacticError(f"{text!r}: does not apply to {goal}")
+    return move
+
+
+def moves(goal: Goal) -> Iterator[tuple[str, Move]]:
+    """Every tactic that applies and does not come back to the goal itself, each result once; `have` is left out."""
+    seen: set[tuple[Goal, ...]] = {(goal,)}
+    for text, move in _candidates(goal):
+        if move is not None and move.goals not in seen and goal not in move.goals and _writable(move):
+            seen.add(move.goals)
+            yield text, move
+
+
+def _candidates(goal: Goal) -> Iterator[tuple[str, Move | None]]:
+    for name, tactic in PLAIN.items():
+        yield name, tactic(goal)
+    for name, named in NAMED.items():
+        if name != "exact":  # what it closes, `assumption` closes
+            for place in range(len(goal.hypotheses)):
+                yield _TEXTS[name][place], named(goal, place)
+
+
+def _writable(move: Move) -> bool:
+    return all(len(goal.hypotheses) <= MOST_HYPOTHESES for goal in move.goals)
