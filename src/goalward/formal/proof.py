@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from goalward.formal.formula import Formula
 from goalward.formal.kernel import Term, check
-from goalward.formal.tactics import Build, Environment, TacticError, Goal, run
-
+from goalward.formal.tactics import Build, Environment, Goal, TacticError, run
 
 EMPTY = Environment((), 0)
 
