@@ -27,7 +27,7 @@ from goalward.formal.formula import (
     parse,
 )
 
-VARIABLES: Final = frozenset("ph ps ch th ta et ze si rh mu la ka".split())
+VARIABLES: Final = frozenset(["ph", "ps", "ch", "th", "ta", "et", "ze", "si", "rh", "mu", "la", "ka"])
 """The letters that set.mm declares for formulas in its main part; a few mathboxes have their own besides."""
 _BINARY = {"->": implies, "<->": equivalence, "/\\": conjunction, "\\/": disjunction}
 _CONSTANTS = {"T.": TRUE, "F.": FALSE}
@@ -132,26 +132,26 @@ def formula(symbols: Sequence[str]) -> Formula | None:
         if word == "-.":
             return negation(read())
         if word != "(":
-            raise _Unreadable
+            raise _UnreadableError
         first, op, second = read(), take(), read()
         if op not in _BINARY:
-            raise _Unreadable
+            raise _UnreadableError
         closing = take()
         if closing == op and op in ("/\\", "\\/"):
             second = _BINARY[op](second, read())
             closing = take()
         if closing != ")":
-            raise _Unreadable
+            raise _UnreadableError
         return _BINARY[op](first, second)
 
     try:
         found = read()
-    except (_Unreadable, IndexError):
+    except (_UnreadableError, IndexError):
         return None
     return found if place == len(symbols) else None
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """Symbols that are no formula."""
 
 
