@@ -276,4 +276,4 @@ def _levelled(term: Term, env: Mapping[int, Term], depth: int, renaming: Mapping
         substitute(part, renaming) if isinstance(part, Formula) else _levelled(part, env, depth, renaming)
         for part in term
     )
-    return cast(Term, type(term)(*parts))
+    return cast(Term, cast(type, type(term))(*parts))

@@ -95,7 +95,7 @@ def _neighbours(statement: Formula) -> Iterator[Formula]:
 
 def _goals(statement: Formula) -> set[Goal]:
     """The goals after one tactic, and after `intro` and one more: those that show the inside of an implication."""
-    found = set()
+    found: set[Goal] = set()
     for text, move in moves(statement_goal(statement)):
         found.update(move.goals)
         if text == "intro":
