@@ -29,7 +29,7 @@ from goalward.formal.kernel import (
 from goalward.formal.proof import Proof, statement_goal
 from goalward.formal.tactics import Goal, halves, run
 
-_PLAIN = re.compile(r"[a-gi-z][0-9]*")
+_PLAIN = re.compile(r"[a-gi-mo-z][0-9]*")
 _WORDS: Final = {"∧": "And", "∨": "Or", "↔": "Iff", "⊥": "False", "⊤": "True"}
 
 
@@ -69,7 +69,8 @@ def _formula(formula: Formula, *, inner: bool = False) -> str:
     if formula.negated:
         found = f"Not {_formula(parts[0], inner=True)}"
     elif op == "→":
-        found = f"{_formula(parts[0], inner=parts[0].op == '→')} → {_formula(parts[1])}"
+        function = parts[0].op == "→" and not parts[0].negated
+        found = f"{_formula(parts[0], inner=function)} → {_formula(parts[1])}"
     else:
         found = f"{_WORDS[op]} {_formula(parts[0], inner=True)} {_formula(parts[1], inner=True)}"
     return f"({found})" if inner else found
