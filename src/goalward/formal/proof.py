@@ -60,7 +60,10 @@ def term(goal: Goal, proof: Proof, env: Environment = EMPTY) -> Term:
 
 def verify(statement: Formula, proof: Proof) -> Term:
     """The term that the kernel accepted. Raises TacticError or ProofError."""
-    found = term(statement_goal(statement), proof)
+    try:
+        found = term(statement_goal(statement), proof)
+    except RecursionError:
+        raise TacticError("the proof is too deep") from None
     check(found, statement)
     return found
 
@@ -83,7 +86,10 @@ def read_script(statement: Formula, script: str) -> Proof:
             raise TacticError(f"line {place}: {error}") from error
         return Proof(line, tuple(map(read, move.goals)))
 
-    found = read(statement_goal(statement))
+    try:
+        found = read(statement_goal(statement))
+    except RecursionError:
+        raise TacticError(f"line {place}: the proof is too deep") from None
     if place < len(lines):
         raise TacticError(f"line {place + 1}: {lines[place]!r}: all is shown already")
     return found
