@@ -7,7 +7,7 @@ is the unit of cost.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -50,12 +50,13 @@ class SearchSettings:
     each that the guide still expects, is least; "puct" balances expected steps against tactics little tried
     (AlphaZero's rule on AlphaProof's graph): `discount` a step turns expected steps into a value in (0, 1],
     `exploration` weighs the bonus for the prior; "size" goes where least is written, and asks nobody.
+    "walk" has no way back: one tactic at each goal, at most `budget`.
     refute: give up a goal at once where values of its variables refute it. For practice: a search that is measured
     goes without.
     """
 
     budget: int = 64
-    method: Literal["best_first", "puct", "size"] = "best_first"
+    method: Literal["best_first", "puct", "size", "walk"] = "best_first"
     distance: float = 1.0
     discount: float = 0.9
     exploration: float = 1.0
@@ -173,10 +174,9 @@ class Search:
     def _score(self, node: Node, branch: Branch) -> float:
         if self._settings.method != "puct":
             return -self._cost(branch)
-        value = self._settings.discount ** (1 + _still(branch))
-        return value + self._settings.exploration * branch.prior * math.sqrt(node.visits + 1) / (
-            1 + branch.visits
-        )
+        value: float = self._settings.discount ** (1 + _still(branch))
+        bonus = branch.prior * math.sqrt(node.visits + 1) / (1 + branch.visits)
+        return value + self._settings.exploration * bonus
 
     def _cost(self, branch: Branch) -> float:
         """What a branch is expected to cost from here."""

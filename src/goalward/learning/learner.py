@@ -153,7 +153,9 @@ class Learner:
             self._critic.restore(state["critic"])
 
     def _minibatches(self, examples: Sequence[Example]) -> list[list[MicroBatch]]:
-        prompts: dict[bytes, list[Example]] = {}  # what one prompt was answered by stays together: it is read once
+        prompts: dict[
+            bytes, list[Example]
+        ] = {}  # what one prompt was answered by stays together: it is read once
         for example in examples:
             prompts.setdefault(example.rollout.prompt.tobytes(), []).append(example)
         groups = list(prompts.values())

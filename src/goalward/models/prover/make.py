@@ -12,6 +12,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 
 from goalward.formal.formula import ATOMS
 from goalward.formal.tactics import MOST_HYPOTHESES, NAMED, PLAIN
+from goalward.models.prover import PATH
 
 END, PAD, UNKNOWN, ANSWER = "<end>", "<pad>", "<unknown>", "▸"
 STEPS = 64
@@ -63,3 +64,33 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         model_max_length=1024,
         padding_side="left",
     )
+
+
+def make(folder: Path, seed: int = 0) -> None:
+    """Write an untrained prover."""
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer()
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=128,
+            intermediate_size=384,
+            num_hidden_layers=6,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]) if len(sys.argv) > 1 else PATH, int(sys.argv[2]) if len(sys.argv) > 2 else 0)
