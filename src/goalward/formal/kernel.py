@@ -141,8 +141,11 @@ class ProofError(GoalwardError):
 
 
 def check(term: Term, statement: Formula) -> None:
-    """Return if `term` proves `statement`, else raise ProofError."""
-    found = infer(term, [])
+    """Return if `term` proves `statement`, else raise ProofError; also where it is too deep to be looked through."""
+    try:
+        found = infer(term, [])
+    except RecursionError:
+        raise ProofError("the term is too deep") from None
     if found is not statement:
         raise ProofError(f"the term proves {found}, not {statement}")
 

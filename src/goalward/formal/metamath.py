@@ -83,7 +83,7 @@ def assertions(path: str | Path) -> Iterator[Assertion]:
     label = ""
 
     def until(end: str) -> tuple[str, ...]:
-        taken = []
+        taken: list[str] = []
         for word in words:
             if word == end:
                 return tuple(taken)

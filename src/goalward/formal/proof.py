@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from goalward.formal.formula import Formula
+from goalward.formal.formula import Formula, parse
 from goalward.formal.kernel import Term, check
 from goalward.formal.tactics import Build, Environment, Goal, TacticError, run
 
@@ -34,6 +34,11 @@ def statement_goal(statement: Formula) -> Goal:
     return Goal((), statement)
 
 
+def read_statement(question: str) -> Formula:
+    """The statement of a question such as "⊢ p ∧ q → q". Raises UsageError."""
+    return parse(question.strip().removeprefix("⊢"))
+
+
 def steps(goal: Goal, proof: Proof) -> Iterator[tuple[Goal, str, Proof]]:
     """Each goal that the proof meets, the tactic it uses, and what is proved there. Raises TacticError."""
     todo = [(goal, proof)]
@@ -60,7 +65,10 @@ def term(goal: Goal, proof: Proof, env: Environment = EMPTY) -> Term:
 
 def verify(statement: Formula, proof: Proof) -> Term:
     """The term that the kernel accepted. Raises TacticError or ProofError."""
-    found = term(statement_goal(statement), proof)
+    try:
+        found = term(statement_goal(statement), proof)
+    except RecursionError:
+        raise TacticError("the proof is too deep") from None
     check(found, statement)
     return found
 
@@ -83,7 +91,10 @@ def read_script(statement: Formula, script: str) -> Proof:
             raise TacticError(f"line {place}: {error}") from error
         return Proof(line, tuple(map(read, move.goals)))
 
-    found = read(statement_goal(statement))
+    try:
+        found = read(statement_goal(statement))
+    except RecursionError:
+        raise TacticError(f"line {place}: the proof is too deep") from None
     if place < len(lines):
         raise TacticError(f"line {place + 1}: {lines[place]!r}: all is shown already")
     return found

@@ -120,16 +120,19 @@ def exfalso(goal: Goal) -> Move | None:
 
 def constructor(goal: Goal) -> Move | None:
     """Show both sides of a ∧ b, both directions of a ↔ b, or ⊤."""
-    a, b = goal.target.parts or (None, None)
     if goal.target is TRUE:
         return Move((), lambda env, parts: Trivial())
-    if goal.target.op == "∧" and a and b:
-        goals = goal._replace(target=a), goal._replace(target=b)
-        return Move(goals, lambda env, parts: Both(parts[0](env), parts[1](env)))
-    if goal.target.op == "↔" and a and b:
-        goals = goal._replace(target=implies(a, b)), goal._replace(target=implies(b, a))
-        return Move(goals, lambda env, parts: Equivalent(parts[0](env), parts[1](env)))
-    return None
+    if goal.target.op not in ("∧", "↔"):
+        return None
+    make = Both if goal.target.op == "∧" else Equivalent
+    one, two = (goal._replace(target=half) for half in halves(goal.target))
+    return Move((one, two), lambda env, parts: make(parts[0](env), parts[1](env)))
+
+
+def halves(whole: Formula) -> tuple[Formula, Formula]:
+    """What there is in a ∧ b, or in a ↔ b: both its directions."""
+    a, b = whole.parts
+    return (a, b) if whole.op == "∧" else (implies(a, b), implies(b, a))
 
 
 def left(goal: Goal) -> Move | None:
@@ -173,11 +176,8 @@ def cases(goal: Goal, place: int) -> Move | None:
     if known is FALSE:
         return Move((), lambda env, parts: Absurd(goal.target, env.proofs[place]))
     if known.op in ("∧", "↔"):
-        a, b = known.parts
         first, second = (First, Second) if known.op == "∧" else (Forth, Back)
-        scope = _Scope(
-            goal, place, (a, b) if known.op == "∧" else (implies(a, b), implies(b, a)), goal.target
-        )
+        scope = _Scope(goal, place, halves(known), goal.target)
 
         def proof(env: Environment, parts: Sequence[Build]) -> Term:
             whole = env.proofs[place]
