@@ -24,6 +24,7 @@ from goalward.tasks.gym import Gym
 from goalward.tasks.rewrites import REWRITES
 from goalward.tasks.rows import Rows
 from goalward.tasks.taskset import TaskSet
+from goalward.tasks.theorems import Theorems
 from goalward.tasks.word_problems import WordProblems
 
 ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
@@ -39,7 +40,13 @@ ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
 REFLECT_ON = 8
 """Sampled attempts that improved answers read from, where none were asked for."""
 TASK, ALGORITHM = Place("recipe", ("task",)), Place("recipe", ("algorithm",))
-TASKS: dict[str, type] = {"gsm8k": GSM8K, "word_problems": WordProblems, "rows": Rows, "gym": Gym}
+TASKS: dict[str, type] = {
+    "gsm8k": GSM8K,
+    "word_problems": WordProblems,
+    "rows": Rows,
+    "gym": Gym,
+    "theorems": Theorems,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
