@@ -68,8 +68,9 @@ def test_what_is_no_formula(symbols: str):
 
 
 def test_four_places_are_not_read():
-    assert formula("( ph /\\ ps /\\ ch /\\ th )".split()) is None
-    assert formula("( ph \\/ ps \\/ ch )".split()) is parse("ph ∨ (ps ∨ ch)")
+    four, three = "( ph /\\ ps /\\ ch /\\ th )", "( ph \\/ ps \\/ ch )"
+    assert formula(four.split()) is None
+    assert formula(three.split()) is parse("ph ∨ (ps ∨ ch)")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -56,21 +56,20 @@ class Theorems:
         check_split(split, "train", "validation", "test")
         if split == "test":
             return self._test()
-        count = self.train if split == "train" else self.validation
-        chosen = list(islice(self._drawn(split), count))
+        size = self.train if split == "train" else self.validation
         return [
             _task(f"theorems/{split}/{index}", str(one), {"countermodel": countermodel(one)})
-            for index, one in enumerate(chosen)
+            for index, one in enumerate(islice(self._drawn(split), size))
         ]
 
     def _drawn(self, split: str) -> Iterator[Formula]:
-        rng = random.Random(f"theorems {self.seed}")
+        rng = random.Random(f"theorems {self.seed}")  # noqa: S311
         held_out = [one.statement for one in shipped()]
         if self.test.endswith(".mm"):
             held_out += [one.statement for one in theorems(self.test)]
         true = theorem_stream(rng)
         false = (one.statement for one in refutables(rng, theorem_stream(rng)))
-        mixed = (next(false) if rng.random() < self.refutable else next(true) for _ in iter(int, 1))
+        mixed = (next(false) if rng.random() < self.refutable else next(true) for _ in count())
         for statement in distinct(mixed, held_out, largest=self.largest):
             if (crc32(str(statement).encode()) % _VALIDATION_SHARE == 0) == (split == "validation"):
                 yield statement
