@@ -273,7 +273,9 @@ def _levelled(term: Term, env: Mapping[int, Term], depth: int, renaming: Mapping
             inner = _levelled(body, {**env, key: Var(depth)}, depth + 1, renaming)
             return Fun(substitute(assumed, renaming), inner)
     parts = (
-        substitute(part, renaming) if isinstance(part, Formula) else _levelled(part, env, depth, renaming)
+        substitute(part, renaming)
+        if isinstance(part, Formula)
+        else _levelled(cast(Term, part), env, depth, renaming)
         for part in term
     )
     return cast(Term, cast(type, type(term))(*parts))
