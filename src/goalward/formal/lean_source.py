@@ -86,7 +86,7 @@ def write(jobs: Sequence[Job]) -> Source:
         begins = add(f"theorem _root_.{candidate} : (\n{job.statement}\n) := (") + 1
         # In parentheses a body ends where it ends: whatever comes after it is an error.
         ends = add(f"{job.body}\n)")
-        add(f"theorem _root_.{checked} : _root_.{defined[job.statement][0]} := _root_.{candidate}")
+        add(f"theorem _root_.{checked} : _root_.{defined[job.statement][0]} := @_root_.{candidate}")
         spans.append((first, begins, ends, add(f"#print axioms _root_.{checked}")))
         names.append(checked)
     return Source(
