@@ -52,12 +52,13 @@ def test_without_the_first_line_none_is_accepted_among_others(open_door: Lean):
     assert {v.status for v in verdicts[1:-1]} <= {"rejected", "crash", "timeout"}
 
 
-def test_without_the_first_line_two_that_help_each_other_are_not_accepted(open_door: Lean):
+@pytest.mark.parametrize("binder", ["(h : False)", "{h : False}", "[h : False]"])
+def test_without_the_first_line_two_that_help_each_other_are_not_accepted(open_door: Lean, binder: str):
     # The first proves what it should and leaves a false assumption behind, which Lean adds to all that follows.
-    for binder, use in (("(h : False)", "h"), ("[h : False]", "h"), ("{h : False}", "h")):
-        trojan = f"True.intro)\nattribute [class] False\nvariable {binder}\ninclude h\ntheorem x : True := (True.intro"
-        helped = Job(statement=hostile.FALSE, body=use)
-        assert open_door.check([Job(statement="True", body=trojan), helped])[1].status == "rejected"
+    left = f"attribute [class] False\nvariable {binder}\ninclude h\ntheorem x : True := (True.intro"
+    trojan = Job(statement="True", body=f"True.intro)\n{left}")
+    helped = Job(statement=hostile.FALSE, body="h")
+    assert [v.status for v in open_door.check([trojan, helped])] == ["ok", "rejected"]
 
 
 def with_header(lean: Lean, more: str) -> Lean:
