@@ -18,7 +18,14 @@ _LIBRARY = "libleanshared.so"
 _PRELUDE_AXIOMS = frozenset({"Classical.em"})
 # One thread and small stacks: what a file costs is then known, and the limit of memory means memory. Errors have no
 # limit of their own: after a hundred Lean would stop. Warnings are nobody's concern here.
-_PRELUDE_OPTIONS = ("-j1", "-s8192", "-DElab.async=false", "-DmaxErrors=0", "-Dlinter.all=false")
+_PRELUDE_OPTIONS = (
+    "-j1",
+    "-s8192",
+    "-DElab.async=false",
+    "-DmaxErrors=0",
+    "-DmaxHeartbeats=50000",
+    "-Dlinter.all=false",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-_ANSWER = re.compile(r"'([^']+)' (?:does not depend on any axioms|depends on axioms: \[([^\]]*)\])")
+_ANSWER = re.compile(r"'([^']+)' (?:does not depend on any axioms|depends on axioms: \[([^\]]+)\])")
 _OUT_OF_BREATH = "maximum number of heartbeats"
 _LONGEST, _MOST = 2000, 5
 """Of a verdict's messages: characters of each, and how many."""
