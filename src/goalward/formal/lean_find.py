@@ -176,5 +176,7 @@ def _try_out(lean: Lean) -> None:
         raise UsageError(str(error)) from error
     expected = (plain.status, classical.status, wrong.status) == ("ok", "ok", "rejected")
     if not expected or plain.axioms or not classical.axioms:
-        said = next((v.messages[0] for v in (plain, classical) if v.messages), "it accepts what is no proof")
+        unlike = [v for v in (plain, classical) if v.status != "ok"]
+        unlike += [wrong] if wrong.status in ("timeout", "crash") else []
+        said = next((v.messages[0] for v in unlike), "it accepts what is no proof")
         raise UsageError(f"{lean.backend.version} does not judge as Lean should: {said}")
