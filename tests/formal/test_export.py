@@ -43,10 +43,26 @@ def test_statements_by_hand(formula, lean):
     assert lean_statement(parse(formula)) == lean
 
 
-@pytest.mark.parametrize("name", ["fun", "And", "Prop", "h0", "h", "n0", "Type", "_x1", "rain", "λ", "em"])
+NAMES = {
+    "fun": "v_fun",
+    "And": "v_And",
+    "h0": "v_h0",
+    "n0": "v_n0",
+    "a_1": "v_a__1",
+    "λ": "v__u3bb_",
+    "É": "v__uc9_",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_names_that_lean_might_mistake_are_changed(name):
-    assert lean_name(name) == f"«{name}'»"
-    assert lean_statement(atom(name)) == f"∀ («{name}'» : Prop), «{name}'»"
+    assert lean_name(name) == NAMES[name]
+    assert lean_statement(atom(name)) == f"∀ ({NAMES[name]} : Prop), {NAMES[name]}"
+
+
+def test_no_two_names_become_one():
+    names = ["u3bb", "_u3bb_", "λ", "__u3bb__", "_", "__", "v_", "v__", "h", "v_h", "_h", "q", "v_q"]
+    assert len(set(map(lean_name, names))) == len(names)
 
 
 def test_canonical_names_stay():
@@ -70,7 +86,8 @@ def test_canonical_names_stay():
         (
             Either(ExcludedMiddle(P), Fun(P, Trivial()), Fun(parse("¬p"), Trivial())),
             "⊤",
-            "Or.elim (Classical.em True) (fun (h0 : True) => True.intro) (fun (h0 : Not True) => True.intro)",
+            "(fun (p : Prop) => (Or.elim (Classical.em p) (fun (h0 : p) => True.intro) "
+            "(fun (h0 : Not p) => True.intro) : True)) True",
         ),
         (
             Fun(parse("p ↔ q"), Equivalent(Back(Var(0)), Forth(Var(0)))),
@@ -130,11 +147,11 @@ theorem found : ∀ (p q : Prop), (p ↔ q) ∧ (p ∨ q) → q ∧ True := by
         "⊥ ∧ rain → rain ∨ ⊥",
         "intro; cases h1; have rain → rain; intro; exact h2; left; assumption",
         """\
-theorem found : ∀ («rain'» : Prop), False ∧ «rain'» → «rain'» ∨ False := by
-  intro «rain'»
+theorem found : ∀ (v_rain : Prop), False ∧ v_rain → v_rain ∨ False := by
+  intro v_rain
   intro h1
   obtain ⟨h2, h3⟩ := h1
-  have h4 : «rain'» → «rain'» := by
+  have h4 : v_rain → v_rain := by
     intro _
     exact h3
   left

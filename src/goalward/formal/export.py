@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from goalward.formal.formula import TRUE, Formula, atom, atoms, show, substitute
+from goalward.formal.formula import Formula, atom, atoms, show, substitute
 from goalward.formal.kernel import (
     Absurd,
     App,
@@ -30,12 +30,15 @@ from goalward.formal.proof import Proof, statement_goal
 from goalward.formal.tactics import Goal, halves, run
 
 _PLAIN = re.compile(r"[a-gi-mo-z][0-9]*")
+_ODD = re.compile(r"[^A-Za-z0-9]")
 _WORDS: Final = {"∧": "And", "∨": "Or", "↔": "Iff", "⊥": "False", "⊤": "True"}
 
 
 def lean_name(name: str) -> str:
-    """What a variable is called in Lean: as here, unless Lean might take that for a word or a proof of its own."""
-    return name if _PLAIN.fullmatch(name) else f"«{name}'»"
+    """What a variable is called in Lean: as here, unless Lean might take that for a word or a name of its own."""
+    if _PLAIN.fullmatch(name):
+        return name
+    return "v_" + _ODD.sub(lambda odd: "__" if odd[0] == "_" else f"_u{ord(odd[0]):x}_", name)
 
 
 def lean_statement(statement: Formula) -> str:
@@ -47,12 +50,21 @@ def lean_statement(statement: Formula) -> str:
 def lean_term(term: Term, statement: Formula) -> str:
     """The proof of `statement` as a closed term: `fun (p q : Prop) (h0 : And p q) => And.intro (And.right h0) ...`.
 
-    A variable that the statement lacks (of a lemma on the way) stands for True. What is no proof is written too,
-    for Lean to refuse.
+    Variables that the statement lacks (of a lemma on the way) are bound inside, and True then takes their place.
+    What is no proof is written too, for Lean to refuse.
     """
     names = atoms(statement)
-    body = _Writer(names).whole(term)
+    writer = _Writer(names)
+    body = writer.whole(term)
+    if writer.foreign:
+        values = " ".join("True" for _ in writer.foreign)
+        body = f"(fun {_binder(tuple(writer.foreign))} => ({body} : {_formula(statement)})) {values}"
     return f"fun {_binder(names)} => {body}" if names else body
+
+
+def lean_closed_term(term: Term) -> str:
+    """The proof of a statement without variables."""
+    return _Writer(()).whole(term)
 
 
 def _binder(names: tuple[str, ...]) -> str:
@@ -77,10 +89,14 @@ def _formula(formula: Formula, *, inner: bool = False) -> str:
 
 
 class _Writer:
-    """Terms of a statement in these variables."""
+    """Terms of a statement in these variables.
+
+    foreign: other variables that were met.
+    """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = frozenset(names)
+        self._names = names
+        self.foreign: dict[str, None] = {}
 
     def whole(self, term: Term, depth: int = 0) -> str:
         """`term` under `depth` binders."""
@@ -107,8 +123,8 @@ class _Writer:
         return found if " " not in found else f"({found})"
 
     def _of(self, formula: Formula, *, inner: bool = False) -> str:
-        foreign = [name for name in atoms(formula) if name not in self._names]
-        return _formula(substitute(formula, dict.fromkeys(foreign, TRUE)), inner=inner)
+        self.foreign |= dict.fromkeys(name for name in atoms(formula) if name not in self._names)
+        return _formula(formula, inner=inner)
 
 
 _FUNCTIONS: dict[type, str] = {
