@@ -18,7 +18,6 @@ BATCH = 128
 """Jobs in one file, at most."""
 
 _KEEP = 100_000  # verdicts that are remembered
-_FOR_EACH = 0.1  # seconds more for each further job of a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +39,15 @@ class Verdict:
 class Lean:
     """The oracle over one backend. Threads may share it.
 
-    seconds: what one job may take, by the clock. Verdicts are remembered by statement and body, as version and
-    header are the backend's; those that a crash or the clock ended are not.
+    seconds: what one job may take, by the clock; more: what a file may take for each further job in it; start: for
+    its header. Verdicts are remembered by statement and body, as version and header are the backend's; those that a
+    crash or the clock ended are not.
     """
 
     backend: Backend
     seconds: float = 10.0
+    more: float = 0.1
+    start: float = 0.0
     _known: dict[Job, Verdict] = field(init=False, repr=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
 
@@ -86,7 +88,7 @@ class Lean:
     def _settle(self, batch: list[Job]) -> dict[Job, Verdict]:
         """Verdicts of a file. Only one that Lean came to the end of gives any; else smaller ones are asked."""
         source = write(batch)
-        ran = self.backend.run(source.text, self.seconds + _FOR_EACH * (len(batch) - 1))
+        ran = self.backend.run(source.text, self.start + self.seconds + self.more * (len(batch) - 1))
         known = judge(source, ran.messages, self.backend.axioms)
         if ran.ended == "done" and shift(source, ran.messages) is None:
             raise GoalwardError(_bad_header(ran))

