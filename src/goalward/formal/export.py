@@ -5,27 +5,35 @@ The term asks nothing of Lean but its core: no notation, no tactics, no Mathlib.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, cast
 
 from goalward.formal.formula import Formula, atom, atoms, show, substitute
 from goalward.formal.kernel import (
     Absurd,
     App,
+    At,
     Back,
     Both,
     Either,
     Equivalent,
+    Every,
     ExcludedMiddle,
     First,
     Forth,
     Fun,
+    Induction,
+    Injective,
     Left,
+    Never,
+    Rewrite,
     Right,
+    Same,
     Second,
     Term,
     Trivial,
     Var,
 )
+from goalward.formal.numbers import Number
 from goalward.formal.proof import Proof, statement_goal
 from goalward.formal.tactics import Goal, halves, run
 
@@ -71,21 +79,44 @@ def _binder(names: tuple[str, ...]) -> str:
     return f"({' '.join(map(lean_name, names))} : Prop)"
 
 
-def _formula(formula: Formula, *, inner: bool = False) -> str:
-    """With its operators as prefixes; inner: in parentheses where it is more than a name."""
+def _formula(formula: Formula, numbers: int = 0, *, inner: bool = False) -> str:
+    """With its operators as prefixes, where so many number variables have names.
+
+    inner: in parentheses where it is more than a name.
+    """
     op, parts = formula.op, formula.parts
     if op == "atom":
         return lean_name(formula.name)
-    if not parts:
+    if op == "=":
+        a, b = (_number(side, numbers, inner=True) for side in formula.sides)
+        found = f"@Eq Nat {a} {b}"
+    elif op == "∀":
+        found = f"∀ (n{numbers} : Nat), {_formula(parts[0], numbers + 1)}"
+    elif not parts:
         return _WORDS[op]
-    if formula.negated:
-        found = f"Not {_formula(parts[0], inner=True)}"
+    elif formula.negated:
+        found = f"Not {_formula(parts[0], numbers, inner=True)}"
     elif op == "→":
-        function = parts[0].op == "→" and not parts[0].negated
-        found = f"{_formula(parts[0], inner=function)} → {_formula(parts[1])}"
+        open_ended = parts[0].op == "∀" or (parts[0].op == "→" and not parts[0].negated)
+        found = f"{_formula(parts[0], numbers, inner=open_ended)} → {_formula(parts[1], numbers)}"
     else:
-        found = f"{_WORDS[op]} {_formula(parts[0], inner=True)} {_formula(parts[1], inner=True)}"
+        a, b = (_formula(part, numbers, inner=True) for part in parts)
+        found = f"{_WORDS[op]} {a} {b}"
     return f"({found})" if inner else found
+
+
+def _number(number: Number, numbers: int, *, inner: bool = False) -> str:
+    if number.op == "0":
+        return "Nat.zero"
+    if number.op in ("free", "bound"):
+        return f"n{number.index if number.op == 'free' else numbers - 1 - number.index}"
+    words = {"succ": "Nat.succ", "+": "Nat.add", "*": "Nat.mul"}[number.op]
+    found = " ".join([words, *(_number(part, numbers, inner=True) for part in number.parts)])
+    return f"({found})" if inner else found
+
+
+def _motive(every: Formula, numbers: int) -> str:
+    return f"(fun (n{numbers} : Nat) => {_formula(every.parts[0], numbers + 1)})"
 
 
 class _Writer:
@@ -98,33 +129,48 @@ class _Writer:
         self._names = names
         self.foreign: dict[str, None] = {}
 
-    def whole(self, term: Term, depth: int = 0) -> str:
-        """`term` under `depth` binders."""
+    def whole(self, term: Term, depth: int = 0, numbers: int = 0) -> str:
+        """`term` under `depth` assumptions and so many number variables."""
+
+        def part(one: Term) -> str:
+            found = self.whole(one, depth, numbers)
+            return found if " " not in found else f"({found})"
+
+        def of(formula: Formula, *, inner: bool = True) -> str:
+            self.foreign |= dict.fromkeys(name for name in atoms(formula) if name not in self._names)
+            return _formula(formula, numbers, inner=inner)
+
         match term:
             case Var(level):
                 return f"h{level}"
             case Trivial():
                 return "True.intro"
             case Fun(assumed, body):
-                return f"fun (h{depth} : {self._of(assumed)}) => {self.whole(body, depth + 1)}"
+                assumption = f"(h{depth} : {of(assumed, inner=False)})"
+                return f"fun {assumption} => {self.whole(body, depth + 1, numbers)}"
             case Absurd(goal, proof):
-                return f"@False.elim {self._of(goal, inner=True)} {self._part(proof, depth)}"
+                return f"@False.elim {of(goal)} {part(proof)}"
             case Left(proof, other):
-                return f"@Or.inl _ {self._of(other, inner=True)} {self._part(proof, depth)}"
+                return f"@Or.inl _ {of(other)} {part(proof)}"
             case Right(other, proof):
-                return f"@Or.inr {self._of(other, inner=True)} _ {self._part(proof, depth)}"
-            case ExcludedMiddle(of):
-                return f"Classical.em {self._of(of, inner=True)}"
-        parts = [self._part(part, depth) for part in term]
-        return " ".join(parts if isinstance(term, App) else [_FUNCTIONS[type(term)], *parts])
-
-    def _part(self, term: Term, depth: int) -> str:
-        found = self.whole(term, depth)
-        return found if " " not in found else f"({found})"
-
-    def _of(self, formula: Formula, *, inner: bool = False) -> str:
-        self.foreign |= dict.fromkeys(name for name in atoms(formula) if name not in self._names)
-        return _formula(formula, inner=inner)
+                return f"@Or.inr {of(other)} _ {part(proof)}"
+            case ExcludedMiddle(formula):
+                return f"Classical.em {of(formula)}"
+            case Every(body):
+                return f"fun (n{numbers} : Nat) => {self.whole(body, depth, numbers + 1)}"
+            case At(proof, number):
+                return f"{part(proof)} {_number(number, numbers, inner=True)}"
+            case Same(number):
+                return f"@Eq.refl Nat {_number(number, numbers, inner=True)}"
+            case Rewrite(motive, equation, proof):
+                of(motive)
+                return f"@Eq.subst Nat {_motive(motive, numbers)} _ _ {part(equation)} {part(proof)}"
+            case Induction(motive, base, step):
+                of(motive)
+                return f"@Nat.rec {_motive(motive, numbers)} {part(base)} {part(step)}"
+            case App(function, argument):
+                return f"{part(function)} {part(argument)}"
+        return " ".join([_FUNCTIONS[type(term)], *map(part, cast("tuple[Term, ...]", term))])
 
 
 _FUNCTIONS: dict[type, str] = {
@@ -135,6 +181,8 @@ _FUNCTIONS: dict[type, str] = {
     Equivalent: "Iff.intro",
     Forth: "Iff.mp",
     Back: "Iff.mpr",
+    Injective: "@Nat.succ.inj _ _",
+    Never: "Nat.succ_ne_zero _",
 }
 
 

@@ -41,3 +41,7 @@ inductive Nat : Type where
   | succ (n : Nat) : Nat
 noncomputable def Nat.add (n m : Nat) : Nat := Nat.rec n (fun _ sum => Nat.succ sum) m
 noncomputable def Nat.mul (n m : Nat) : Nat := Nat.rec Nat.zero (fun _ product => Nat.add product n) m
+theorem Nat.succ.inj {m n : Nat} (h : Eq (Nat.succ m) (Nat.succ n)) : Eq m n :=
+  @Eq.rec Nat (Nat.succ m) (fun x _ => @Eq Nat m (@Nat.rec (fun _ => Nat) Nat.zero (fun k _ => k) x)) (Eq.refl m) _ h
+theorem Nat.succ_ne_zero (n : Nat) : Not (Eq (Nat.succ n) Nat.zero) :=
+  fun h => @Eq.rec Nat (Nat.succ n) (fun x _ => @Nat.rec (fun _ => Prop) False (fun _ _ => True) x) True.intro _ h
