@@ -9,6 +9,7 @@ from goalward.formal.formula import (
     equal,
     forall,
     generalize,
+    normal,
 )
 from goalward.formal.goal import Build, Environment, Goal, Move, Scope, TacticError
 from goalward.formal.kernel import Absurd, At, Every, Induction, Injective, Never, Rewrite, Same, Term
@@ -42,7 +43,7 @@ def rfl(goal: Goal) -> Move | None:
 def induction(goal: Goal, level: int) -> Move | None:
     """Show it for 0, and for succ n where it is known for n; no hypothesis may speak of n."""
     n = free(level)
-    if generalize(goal.target, n).parts[0] is goal.target or any(_names(one, n) for one in goal.hypotheses):
+    if not _names(goal.target, n) or any(_names(one, n) for one in goal.hypotheses):
         return None
     motive = generalize(goal.target, n)
     step = Scope(goal, len(goal.hypotheses), (goal.target,), at(motive, succ(n)))
@@ -57,14 +58,23 @@ def induction(goal: Goal, level: int) -> Move | None:
 
 
 def rewrite(goal: Goal, place: int, *, back: bool) -> Move | None:
-    """With a hypothesis a = b: show the target with b for every a; back: with a for every b."""
+    """With a hypothesis a = b: show the target with b for every a; back: with a for every b.
+
+    Where there is none, it is looked for in the target as far reckoned as it can be: in succ (0 + n) for 0 + succ n.
+    """
     known = goal.hypotheses[place]
     if known.op != "=":
         return None
     a, b = reversed(known.sides) if back else known.sides
     motive = generalize(goal.target, a)
     if motive.parts[0] is goal.target:
-        return None
+        try:
+            reckoned = normal(goal.target)
+            motive = generalize(reckoned, normal_number(a))
+        except OverflowError:
+            return None
+        if motive.parts[0] is reckoned:
+            return None
 
     def proof(env: Environment, parts: Sequence[Build]) -> Term:
         equation = env.proofs[place] if back else _turned(env.number(a), env.proofs[place])

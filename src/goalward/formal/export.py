@@ -116,6 +116,8 @@ def _number(number: Number, numbers: int, *, inner: bool = False) -> str:
 
 
 def _motive(every: Formula, numbers: int) -> str:
+    if every.op != "∀":
+        return _formula(every, numbers, inner=True)
     return f"(fun (n{numbers} : Nat) => {_formula(every.parts[0], numbers + 1)})"
 
 

@@ -199,6 +199,7 @@ class Reader:
             argument = self._number(100)
             return None if argument is None else succ(argument)
         if not _is_name(symbol):
+            self._next -= 1  # it is what stands wrong
             return None
         if symbol in self._bound:
             return bound(self._bound[::-1].index(symbol))
