@@ -249,6 +249,13 @@ class TestCost:
         statuses, notes = self.surrounded(changed(lean, seconds=1.0), ENDLESS, size=3)
         assert statuses == ["timeout"] and notes == ["no end within 1 s"]
 
+    def test_the_one_that_hangs_is_found_at_once(self, lean: Lean):
+        # The file, what came before, the one that hangs, what came after in halves.
+        counting = Counting(inner=lean.backend)
+        self.surrounded(Lean(backend=counting, seconds=1.0, more=0.02), ENDLESS)
+        asked = [source.count("#print axioms _root_.chk") for source in counting.sources]
+        assert asked == [81, 40, 1, 20, 20]
+
     def test_a_blow_up_of_memory(self, lean: Lean):
         statuses, notes = self.surrounded(changed(lean, seconds=20.0, memory_mb=1600), ENDLESS, size=3)
         assert statuses == ["crash"], notes

@@ -18,10 +18,12 @@ def test_there_are_enough():
     assert len(hostile.BODIES) >= 80 and len(set(hostile.BODIES.values())) == len(hostile.BODIES)
 
 
-@pytest.mark.parametrize("name", [*hostile.COMMANDS, *hostile.SHAPES])
+# Harmless in their parentheses: Lean itself says no.
+SHOWN = {"another statement", "statement changed by a bar", "a period ends nothing"}
+
+
+@pytest.mark.parametrize("name", sorted({*hostile.COMMANDS, *hostile.SHAPES} - SHOWN))
 def test_what_is_no_term_is_not_shown_to_lean(name: str):
-    if name in ("another statement", "statement changed by a bar", "a period ends nothing"):
-        pytest.skip("harmless in its parentheses: Lean itself says no")
     with pytest.raises(RefusedError):
         clean(hostile.BODIES[name])
 

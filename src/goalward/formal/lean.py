@@ -46,7 +46,7 @@ class Lean:
 
     backend: Backend
     seconds: float = 10.0
-    more: float = 0.1
+    more: float = 0.05
     start: float = 0.0
     _known: dict[Job, Verdict] = field(init=False, repr=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)

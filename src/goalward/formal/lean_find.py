@@ -21,10 +21,10 @@ INSTALL = "pip install 'goalward[lean]'"
 _LIBRARY = "libleanshared.so"
 _START_WITHIN = 600.0  # seconds: for the first file with a header
 _PRELUDE_AXIOMS = frozenset({"Classical.em"})
-# One thread and small stacks: what a file costs is then known, and the limit of memory means memory. Errors have no
-# limit of their own: after a hundred Lean would stop. Warnings are nobody's concern here.
+# Two threads, one that reads proofs and one that tells of them as it goes; small stacks, so that the limit of memory
+# means memory. Errors have no limit of their own: after a hundred Lean would stop. Nobody here reads warnings.
 _PRELUDE_OPTIONS = (
-    "-j1",
+    "-j2",
     "-s8192",
     "-DElab.async=false",
     "-DmaxErrors=0",
@@ -80,7 +80,7 @@ def find_lean(settings: LeanSettings | None = None) -> Lean:
     _try_out(Lean(backend=backend, start=_START_WITHIN))
     start = 2 * (time.monotonic() - began)  # mostly the header: Mathlib takes seconds to load
     return Lean(
-        backend=backend, seconds=settings.seconds, more=settings.seconds / 10 if own else 0.1, start=start
+        backend=backend, seconds=settings.seconds, more=settings.seconds / 10 if own else 0.05, start=start
     )
 
 
@@ -176,5 +176,7 @@ def _try_out(lean: Lean) -> None:
         raise UsageError(str(error)) from error
     expected = (plain.status, classical.status, wrong.status) == ("ok", "ok", "rejected")
     if not expected or plain.axioms or not classical.axioms:
-        said = next((v.messages[0] for v in (plain, classical) if v.messages), "it accepts what is no proof")
+        unlike = [v for v in (plain, classical) if v.status != "ok"]
+        unlike += [wrong] if wrong.status in ("timeout", "crash") else []
+        said = next((v.messages[0] for v in unlike), "it accepts what is no proof")
         raise UsageError(f"{lean.backend.version} does not judge as Lean should: {said}")
