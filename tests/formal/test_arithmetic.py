@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_proofs import mutant
 
 from goalward.errors import UsageError
-from goalward.formal.export import lean_statement, lean_term
+from goalward.formal.export import lean_script, lean_statement, lean_term
 from goalward.formal.formula import (
     countermodel,
     equal,
@@ -330,6 +330,7 @@ def test_theorems_by_hand(statement):
     proof = read_script(formula, THEOREMS[statement])
     check(verify(formula, proof), formula)
     assert read_script(formula, "\n".join(proof.lines)) == proof
+    assert lean_script(formula, proof).startswith("open Nat in\ntheorem found : ")
 
 
 def test_what_tactics_make_of_goals():

@@ -157,6 +157,34 @@ theorem found : ∀ (v_rain : Prop), False ∧ v_rain → v_rain ∨ False := by
   left
   exact h3""",
     ),
+    (
+        "∀ n m, succ n = succ m → 0 + n = m",
+        """intro; intro; intro; have ∀ n, 0 + n = n; intro; induction k; rfl; rw h2; rfl
+           specialize h2 with n; injection h1; rw h2; exact h1""",
+        """\
+open Nat in
+theorem found : ∀ n : Nat, ∀ m : Nat, succ n = succ m → 0 + n = m := by
+  intro n
+  intro m
+  intro h1
+  have h2 : ∀ n : Nat, 0 + n = n := by
+    intro k
+    induction k with
+    | zero =>
+      rfl
+    | succ k h2 =>
+      refine Eq.subst (motive := fun i : Nat => succ i = succ k) h2.symm ?_
+      rfl
+  have h3 : 0 + n = n := h2 (n)
+  have h4 : n = m := succ.inj h1
+  refine Eq.subst (motive := fun k : Nat => k = m) h3.symm ?_
+  exact h4""",
+    ),
+    (
+        "¬0 = 1",
+        "intro; injection h1",
+        "open Nat in\ntheorem found : ¬0 = 1 := by\n  intro h1\n  exact absurd h1.symm (succ_ne_zero _)",
+    ),
     ("⊥ → ⊤", "intro; cases h1", "theorem found : False → True := by\n  intro h1\n  exact h1.elim"),
 ]
 

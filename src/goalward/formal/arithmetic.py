@@ -58,29 +58,34 @@ def induction(goal: Goal, level: int) -> Move | None:
 
 
 def rewrite(goal: Goal, place: int, *, back: bool) -> Move | None:
-    """With a hypothesis a = b: show the target with b for every a; back: with a for every b.
-
-    Where there is none, it is looked for in the target as far reckoned as it can be: in succ (0 + n) for 0 + succ n.
-    """
+    """With a hypothesis a = b: show the target with b for every a; back: with a for every b."""
     known = goal.hypotheses[place]
     if known.op != "=":
         return None
     a, b = reversed(known.sides) if back else known.sides
-    motive = generalize(goal.target, a)
-    if motive.parts[0] is goal.target:
-        try:
-            reckoned = normal(goal.target)
-            motive = generalize(reckoned, normal_number(a))
-        except OverflowError:
-            return None
-        if motive.parts[0] is reckoned:
-            return None
+    motive = occurrences(goal.target, a)
+    if motive is None:
+        return None
 
     def proof(env: Environment, parts: Sequence[Build]) -> Term:
         equation = env.proofs[place] if back else _turned(env.number(a), env.proofs[place])
         return Rewrite(env.formula(motive), equation, parts[0](env))
 
     return Move((goal._replace(target=at(motive, b)),), proof)
+
+
+def occurrences(target: Formula, number: Number) -> Formula | None:
+    """∀ n, with n in each place of the number; None: it has none.
+
+    Where the target has none, it is looked for in the target as far reckoned as it can be: 0 + succ n has 0 + n then.
+    """
+    if _names(target, number):
+        return generalize(target, number)
+    try:
+        target, number = normal(target), normal_number(number)
+    except OverflowError:
+        return None
+    return generalize(target, number) if _names(target, number) else None
 
 
 def specialize(goal: Goal, place: int, number: Number) -> Move | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
+from goalward.formal.arithmetic import occurrences
 from goalward.formal.formula import Formula, atom, atoms, show, substitute
 from goalward.formal.kernel import (
     Absurd,
@@ -33,12 +34,14 @@ from goalward.formal.kernel import (
     Trivial,
     Var,
 )
-from goalward.formal.numbers import Number
+from goalward.formal.numbers import ZERO, Number, number_name
+from goalward.formal.numbers import normal as normal_number
 from goalward.formal.proof import Proof, statement_goal
 from goalward.formal.tactics import Goal, halves, run
 
 _PLAIN = re.compile(r"[a-gi-mo-z][0-9]*")
 _ODD = re.compile(r"[^A-Za-z0-9]")
+_PLACE = re.compile(r"(?:(?:←|<-)\s*)?h([0-9]+)")
 _WORDS: Final = {"∧": "And", "∨": "Or", "↔": "Iff", "⊥": "False", "⊤": "True"}
 
 
@@ -197,14 +200,16 @@ def lean_script(statement: Formula, proof: Proof, name: str = "found") -> str:
     names = atoms(statement)
     renamed = {name: atom(lean_name(name)) for name in names}
     goal = statement_goal(statement)
-    lines = [f"theorem {name} : {f'∀ {_binder(names)}, ' if names else ''}{_read(statement, renamed)} := by"]
+    lines = ["open Nat in"] if statement.arithmetic else []
+    lines += [f"theorem {name} : {f'∀ {_binder(names)}, ' if names else ''}{_read(statement, renamed)} := by"]
     lines += [f"  intro {' '.join(map(lean_name, names))}"] if names else []
     lines += [f"  {line}" for line in _lines(goal, proof, {}, 1, renamed)]
     return "\n".join(lines)
 
 
 def _read(formula: Formula, renamed: Mapping[str, Formula]) -> str:
-    return show(substitute(formula, renamed)).replace("⊥", "False").replace("⊤", "True")
+    text = show(substitute(formula, renamed)).replace("⊥", "False").replace("⊤", "True")
+    return re.sub(r"∀ (\w+),", r"∀ \1 : Nat,", text)
 
 
 def _lines(
@@ -213,7 +218,8 @@ def _lines(
     """A goal's proof, line by line. known: the hypotheses' names; fresh: the first number that is free for one."""
     goals = run(goal, proof.tactic).goals
     tactic, _, argument = proof.tactic.partition(" ")
-    hypothesis = goal.hypotheses[int(argument[1:]) - 1] if argument[:1] == "h" and tactic != "have" else None
+    place = _PLACE.match(argument) if tactic != "have" else None
+    hypothesis = goal.hypotheses[int(place[1]) - 1] if place else None
     subject = known[hypothesis] if hypothesis else ""
     scopes, new = [], []
     for one in goals:  # what is new to a goal gets the next name
@@ -238,6 +244,8 @@ def _lines(
     match tactic:
         case "assumption" | "exact":
             yield f"exact {known[goal.target]}"
+        case "intro" if goal.target.op == "∀":
+            yield f"intro {number_name(goal.numbers)}"
         case "intro":
             yield f"intro {called(0, parts[0])}"
         case "by_contra":
@@ -254,6 +262,28 @@ def _lines(
         case "cases" if hypothesis:
             a, b = halves(hypothesis)
             yield f"obtain ⟨{called(0, a)}, {called(0, b)}⟩ := {subject}"
+        case "induction":
+            yield f"induction {argument} with"
+            yield "| zero =>"
+            yield from rest(0, "  ")
+            yield f"| succ {argument} {called(1, goal.target)} =>"
+            yield from rest(1, "  ")
+            return
+        case "rw" if hypothesis:
+            back = not argument.startswith("h")
+            motive = occurrences(goal.target, hypothesis.sides[back])
+            assert motive is not None
+            shown = _read(motive, renamed).replace("∀", "fun", 1).replace(",", " =>", 1)
+            yield f"refine Eq.subst (motive := {shown}) {subject if back else f'{subject}.symm'} ?_"
+        case "injection" if not goals:
+            turned = hypothesis is not None and normal_number(hypothesis.sides[0]) is ZERO
+            yield f"exact absurd {f'{subject}.symm' if turned else subject} (succ_ne_zero _)"
+        case "injection" | "specialize" if (hypothesis and not hypothesis.parts) or " with " in argument:
+            added = next(iter(set(goals[0].hypotheses) - set(goal.hypotheses)), None)
+            if added is not None:
+                number = f"({argument.partition(' with ')[2].strip()})"
+                shown = f"succ.inj {subject}" if tactic == "injection" else f"{subject} {number}"
+                yield f"have {called(0, added)} : {_read(added, renamed)} := {shown}"
         case "have" | "specialize":
             bullets = False
             shown = goals[0].target if tactic == "have" else parts[1]
