@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from goalward.errors import GoalwardError
+from goalward.experience.experience import Remembering
 from goalward.experience.summary import summarise
 from goalward.feedback.guards import Guards, signals
 from goalward.feedback.judge import check_errors, judge
@@ -41,6 +42,8 @@ def train(stage: Stage, run: Run, parts: Parts, bar: Progress, validate: Validat
         examples = algorithm.credit(lessons(groups, algorithm))  # feedback -> credit
         seen = watch(parts, groups)
         metrics = summarise(groups) | seen | spent | learner.update(examples, algorithm)  # credit -> weights
+        if isinstance(parts.experience, Remembering):
+            metrics |= parts.experience.noticed
         if parts.average:
             parts.average.follow()
         last = step + 1 == parts.steps
@@ -173,6 +176,8 @@ def save(stage: Stage, run: Run, parts: Parts) -> None:
         "validated": [list(each) for each in parts.validated],
     }
     state |= parts.average.state() if parts.average else {}
+    if isinstance(parts.experience, Remembering):
+        state["memory"] = parts.experience.memory()
     checkpoint.save(
         run.directory,
         parts.learner.step,

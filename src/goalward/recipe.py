@@ -14,7 +14,7 @@ from goalward.experience.voters import VoterSettings
 from goalward.feedback.build import COMPARE, build_grader, without_labels
 from goalward.learning import preference
 from goalward.learning.algorithm import Algorithm, Relative
-from goalward.learning.imitation import SFT, WEIGHTED, RejectionSampling, WeightedImitation
+from goalward.learning.imitation import SFT, WEIGHTED, ExpertIteration, RejectionSampling, WeightedImitation
 from goalward.learning.offline import OFFLINE
 from goalward.learning.policy_gradient import FAMILY, PolicyGradient
 from goalward.schema import Place, Table, choose, merge, parse_override, read, read_toml, without
@@ -28,6 +28,7 @@ from goalward.tasks.word_problems import WordProblems
 
 ALGORITHMS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "sft": (SFT, {}),
+    "expert_iteration": (ExpertIteration, {}),
     "rejection_sampling": (RejectionSampling, {}),
     **{name: (WeightedImitation, changes) for name, changes in WEIGHTED.items()},
     **{name: (preference.Preference, changes) for name, changes in preference.FAMILY.items()},

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from goalward.engines.engine import Sampling
+from goalward.experience.practice import PracticeSettings
 from goalward.experience.reflect import ReflectSettings
+from goalward.experience.search import SearchSettings
 from goalward.experience.stitched import StitchSettings
 from goalward.experience.voters import VoterSettings
 from goalward.feedback.guards import Guards
@@ -35,6 +37,7 @@ class ExperienceSettings:
     log: learn from recorded attempts instead: a file, a run's folder, or an earlier stage's name. A step then
     takes `prompts` tasks with all their attempts. Their recorded scores count, unless there is a reward;
     stitch: learn from `group_size` attempts at each task that are stitched from the log's.
+    practice: learn from searches for proofs of `prompts` theorems a step.
     """
 
     split: str = "train"
@@ -49,6 +52,7 @@ class ExperienceSettings:
     voters: VoterSettings | None = None
     contrast: VoterSettings | None = None
     reflect: ReflectSettings | None = None
+    practice: PracticeSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ class EvaluationSpec:
     """Questions, and how to ask them. The first of `metrics` is the headline; `size` takes the first ones.
 
     reflect: ask for an improved answer that reads earlier ones, `samples` sampled attempts.
+    search: answer theorems by searching for a proof.
     Only for `validation`: every: ask after so many training steps; best: the stage's model is the one that was best
     here, the model it started from included, and not the last; patience: stop after so many times without a better
     one; 0 never does.
@@ -69,6 +74,7 @@ class EvaluationSpec:
     samples: int = 0
     temperature: float = 1.0
     reflect: ReflectSettings | None = None
+    search: SearchSettings | None = None
     every: int = 0
     best: bool = False
     patience: int = 0

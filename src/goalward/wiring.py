@@ -19,8 +19,10 @@ from goalward.evaluation.evaluation import Evaluation, EvaluationSettings
 from goalward.experience.attempts import Attempts
 from goalward.experience.changed import Change, Changed, forget_labels, unlabelled
 from goalward.experience.demonstrations import Demonstrations
-from goalward.experience.experience import Experience
+from goalward.experience.experience import Experience, Remembering
 from goalward.experience.log import Log, RecordedLog, effective_sample_size
+from goalward.experience.practice import Practice
+from goalward.experience.prover import PolicyGuide, Prover
 from goalward.experience.reflect import Reflecting, Reflector
 from goalward.experience.stitched import CUTS, StitchedLog
 from goalward.experience.voters import Asking, Voters, VoterSettings
@@ -31,6 +33,7 @@ from goalward.feedback.functions import load_function
 from goalward.feedback.grader import Grader
 from goalward.feedback.guards import Guards
 from goalward.feedback.weighted import Part, Weighted
+from goalward.formal.proof import read_statement
 from goalward.learning.algorithm import Algorithm, Relative, Valued
 from goalward.learning.critic import Critic
 from goalward.learning.imitation import imitate
@@ -84,6 +87,7 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
     checkpoint: where to go on, if the stage had begun.
     """
     algorithm = make_algorithm(stage)
+    torch.manual_seed(stage.seed)  # a new model's weights
     policy = load_policy(replace(stage.model, name=str(checkpoint or start)))
     reward = _reward(stage, base) if algorithm.source == "attempts" and stage.reward else None
     watch = _watch(stage, reward) if reward is not None else None
@@ -119,6 +123,8 @@ def build(stage: Stage, base: Path, start: str, checkpoint: Path | None) -> Part
         validated = [(step, accuracy) for step, accuracy in state["validated"]]
         learner.restore(state["learner"])
         experience.cursor = state["cursor"]
+        if isinstance(experience, Remembering):
+            experience.restore(state["memory"])
         if average:
             average.restore(state)
     return Parts(
@@ -189,6 +195,9 @@ def examine(
         step=step,
         answer=tagged_answer,
         reflect=spec.reflect,
+        prove=Prover(policy, spec.search, samples=spec.samples, temperature=spec.temperature, seed=stage.seed)
+        if spec.search
+        else None,
         progress=progress,
     )
 
@@ -236,6 +245,9 @@ def _source(
     if not labels:  # before anything that acts, judges or learns sees one
         tasks = [unlabelled(task) for task in tasks]
     tasks = _short_enough(tasks, policy, settings.max_prompt_tokens)
+    if settings.practice is not None:
+        statements = [read_statement(task.question) for task in tasks]
+        return Practice(statements, PolicyGuide(policy), policy.chat, settings.practice, seed=stage.seed)
     if algorithm.source == "demonstrations":
         return Demonstrations(tasks, policy.chat, seed=stage.seed)
     return Attempts(

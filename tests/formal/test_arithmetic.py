@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_proofs import mutant
 
 from goalward.errors import UsageError
-from goalward.formal.export import lean_script, lean_statement, lean_term
+from goalward.formal.export import lean_statement, lean_term
 from goalward.formal.formula import (
     countermodel,
     equal,
@@ -52,6 +52,7 @@ from goalward.formal.numbers import (
 from goalward.formal.numbers import normal as normal_number
 from goalward.formal.proof import read_script, verify
 from goalward.formal.reading import parse_number
+from goalward.formal.script import lean_script
 from goalward.formal.tactics import moves, run
 
 ONE = succ(ZERO)

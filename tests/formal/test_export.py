@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from random_proofs import tactic_proofs
 
-from goalward.formal.export import lean_name, lean_script, lean_statement, lean_term
+from goalward.formal.export import lean_name, lean_statement, lean_term
 from goalward.formal.formula import FALSE, TRUE, atom, parse
 from goalward.formal.kernel import (
     Absurd,
@@ -25,6 +25,7 @@ from goalward.formal.kernel import (
     Var,
 )
 from goalward.formal.proof import read_script
+from goalward.formal.script import lean_script
 
 P, Q = atom("p"), atom("q")
 

@@ -20,6 +20,10 @@ QUESTIONS_AT_ONCE = 128
 """Questions in one call of the engine: enough to fill its batches, few enough to move a progress bar."""
 
 
+Prove = Callable[[Sequence[Task]], list[tuple[tuple[Rollout, ...], tuple[Rollout, ...]]]]
+"""Tasks -> for each what stands for its greedy answer (a tuple of one), and for its sampled ones."""
+
+
 def evaluate(
     tasks: Sequence[Task],
     engine: Engine,
@@ -33,6 +37,7 @@ def evaluate(
     step: int = 0,
     answer: Callable[[str], str | None] = final_answer,
     reflect: ReflectSettings | None = None,
+    prove: Prove | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Ask every question greedily, and `settings.samples` times more at `settings.temperature`.
@@ -55,6 +60,7 @@ def evaluate(
         answer: a completion's text -> the answer in it, or None.
         reflect: how to improve: then the samples are the earlier attempts, and what stands for the greedy answer
             is the improved one, which has read some of them; it costs `samples` attempts a round more.
+        prove: who answers instead of the engine, where answers are proofs that are searched for.
         progress: called with (questions done, questions in all).
 
     Raises:
@@ -67,7 +73,7 @@ def evaluate(
     for start in range(0, len(tasks), QUESTIONS_AT_ONCE):
         chunk = tasks[start : start + QUESTIONS_AT_ONCE]
         prompts = [chat_prompt(each.messages) for each in chunk]
-        asked = list(_ask(chunk, prompts, engine, settings))
+        asked = prove(chunk) if prove else list(_ask(chunk, prompts, engine, settings))
         if reflect is not None:
             asked = _reflect(chunk, [samples for _, samples in asked], engine, chat_prompt, settings, reflect)
         greedy, samples = zip(*asked, strict=True)

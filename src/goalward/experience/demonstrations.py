@@ -7,7 +7,7 @@ import numpy as np
 from goalward.errors import UsageError
 from goalward.experience.experience import Order
 from goalward.models.chat import Chat
-from goalward.types import Feedback, Group, Rollout, Task
+from goalward.types import Feedback, Group, IntArray, Rollout, Task
 
 
 class Demonstrations:
@@ -40,13 +40,17 @@ class Demonstrations:
 
     def _rollout(self, task: Task, version: int) -> Rollout:
         text = task.demonstration or ""
-        completion = self._chat.completion(text)
-        return Rollout(
-            prompt=self._chat.prompt(task.messages),
-            completion=completion,
-            sampled=np.ones(completion.shape, np.bool_),
-            logprobs=None,
-            text=text,
-            stop="recorded",
-            version=version,
-        )
+        return recorded(self._chat.prompt(task.messages), self._chat.completion(text), text, version)
+
+
+def recorded(prompt: IntArray, completion: IntArray, text: str, version: int) -> Rollout:
+    """A completion that nobody sampled, to imitate."""
+    return Rollout(
+        prompt=prompt,
+        completion=completion,
+        sampled=np.ones(completion.shape, np.bool_),
+        logprobs=None,
+        text=text,
+        stop="recorded",
+        version=version,
+    )

@@ -1,7 +1,8 @@
 """What every source of experience can do, and the order in which tasks are drawn."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +24,24 @@ class Experience(Protocol):
 
     def collect(self, count: int, *, version: int) -> list[Group]:
         """The groups of the next `count` draws; `version` is the step of the weights that act."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """What an Experience also does whose state is more than its cursor.
+
+    noticed: metrics of the last `collect`.
+    """
+
+    noticed: dict[str, float]
+
+    def memory(self) -> dict[str, Any]:
+        """What a checkpoint holds of it, as plain values."""
+        ...
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Go on from a saved `memory`."""
         ...
 
 

@@ -28,6 +28,7 @@ from goalward.feedback.graders import (
 from goalward.feedback.model_judge import LabelModel, ScoreModel
 from goalward.feedback.multi import Multi
 from goalward.feedback.similarity import TextSimilarity
+from goalward.feedback.theorems import proof
 from goalward.feedback.workers import InWorkers
 from goalward.schema import Place, read, read_toml
 
@@ -43,6 +44,7 @@ GRADERS: dict[str, Callable[[], Grader]] = {
     "gym": lambda: InWorkers(EachRollout(gym), ready_for_gym),
     "repetition": lambda: Repetition().grader(Place("repetition")),
     "code_tests": CodeTests,
+    "proof": lambda: EachRollout(proof),
     "random": Random,
     "vote": lambda: Vote(equal=EachRollout(numeric)),
     "soft_vote": lambda: Vote(equal=EachRollout(numeric), soft=True),

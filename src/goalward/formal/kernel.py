@@ -219,7 +219,7 @@ def infer(term: Term, context: list[Formula], numbers: int = 0) -> Formula:
 
     numbers: how many number variables are around it. Raises ProofError where a part does not fit.
     """
-    match term:
+    match term:  # the most frequent first
         case Var(level):
             if not 0 <= level < len(context):
                 raise ProofError(f"there is no assumption {level}")
@@ -235,12 +235,11 @@ def infer(term: Term, context: list[Formula], numbers: int = 0) -> Formula:
             a, b = _parts("→", function, context, numbers)
             _fits(argument, a, context, numbers)
             return b
-        case First(proof):
-            return _parts("∧", proof, context, numbers)[0]
-        case Second(proof):
-            return _parts("∧", proof, context, numbers)[1]
-        case Both(left, right):
-            return conjunction(infer(left, context, numbers), infer(right, context, numbers))
+        case Absurd(goal, proof):
+            if goal.scope > numbers:
+                raise _out_of_scope(goal)
+            _fits(proof, FALSE, context, numbers)
+            return goal
         case Either(proof, left, right):
             a, b = _parts("∨", proof, context, numbers)
             assumed, goal = _parts("→", left, context, numbers)
@@ -248,6 +247,16 @@ def infer(term: Term, context: list[Formula], numbers: int = 0) -> Formula:
                 raise ProofError(f"the case of {assumed} stands where {a} is due")
             _fits(right, implies(b, goal), context, numbers)
             return goal
+        case ExcludedMiddle(of):
+            if of.scope > numbers:
+                raise _out_of_scope(of)
+            return disjunction(of, negation(of))
+        case First(proof):
+            return _parts("∧", proof, context, numbers)[0]
+        case Second(proof):
+            return _parts("∧", proof, context, numbers)[1]
+        case Both(left, right):
+            return conjunction(infer(left, context, numbers), infer(right, context, numbers))
         case Left(proof, other):
             if other.scope > numbers:
                 raise _out_of_scope(other)
@@ -265,15 +274,6 @@ def infer(term: Term, context: list[Formula], numbers: int = 0) -> Formula:
             a, b = _parts("→", forth, context, numbers)
             _fits(back, implies(b, a), context, numbers)
             return equivalence(a, b)
-        case Absurd(goal, proof):
-            if goal.scope > numbers:
-                raise _out_of_scope(goal)
-            _fits(proof, FALSE, context, numbers)
-            return goal
-        case ExcludedMiddle(of):
-            if of.scope > numbers:
-                raise _out_of_scope(of)
-            return disjunction(of, negation(of))
         case Trivial():
             return TRUE
         case Every(body):

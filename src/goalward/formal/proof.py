@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from goalward.formal.formula import Formula
+from goalward.formal.formula import Formula, parse
 from goalward.formal.goal import Build, Environment, Goal, TacticError
 from goalward.formal.kernel import Term, check
 from goalward.formal.tactics import run
@@ -33,6 +33,11 @@ class Proof(NamedTuple):
 def statement_goal(statement: Formula) -> Goal:
     """What is to be shown at the start."""
     return Goal((), statement)
+
+
+def read_statement(question: str) -> Formula:
+    """The statement of a question such as "⊢ p ∧ q → q". Raises UsageError."""
+    return parse(question.strip().removeprefix("⊢"))
 
 
 def steps(goal: Goal, proof: Proof) -> Iterator[tuple[Goal, str, Proof]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from goalward.learning.algorithm import Source, TokenBatch
 from goalward.learning.credit import Scores, group_mean, token_weights
-from goalward.types import Example, Group, Rollout
+from goalward.types import Example, FloatArray, Group, Rollout
 
 
 def imitate(rollouts: Sequence[Rollout]) -> list[Example]:
@@ -84,6 +84,38 @@ class RejectionSampling:
             if feedback.score is not None and feedback.score >= self.threshold
         }
         return list(passed.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertIteration(SFT):
+    """Imitate what a search has proved: of each goal its tactic, and with weight `value` how many are left.
+
+    Expert iteration (arXiv:1705.08439) in AlphaProof's form. A group's first rollout says the value, and is learned
+    from by its token alone; the others are tactics. Every goal counts the same.
+    """
+
+    value: float = 0.1
+
+    def credit(self, groups: Sequence[Group]) -> list[Example]:
+        """Full credit; nobody judges it."""
+        return [
+            Example(
+                rollout=rollout,
+                advantage=np.ones(rollout.completion.size, np.float32),
+                weight=_said_value(rollout, self.value / len(groups))
+                if place == 0
+                else np.full(rollout.completion.size, 1 / len(groups), np.float32),
+            )
+            for group in groups
+            for place, rollout in enumerate(group.rollouts)
+        ]
+
+
+def _said_value(rollout: Rollout, weight: float) -> FloatArray:
+    """All the weight on what stands between the word "value" and the end."""
+    weights = np.full(rollout.completion.size, weight, np.float32)
+    weights[[0, -1]] = 0
+    return weights
 
 
 WEIGHTED: dict[str, dict[str, object]] = {"rwr": {"baseline": "none"}, "awr": {"baseline": "group_mean"}}

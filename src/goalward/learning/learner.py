@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -152,11 +153,17 @@ class Learner:
             self._critic.restore(state["critic"])
 
     def _minibatches(self, examples: Sequence[Example]) -> list[list[MicroBatch]]:
-        count = max(min(self._settings.minibatches, len(examples)), 1)
-        order = list(range(len(examples)))
+        prompts: dict[
+            bytes, list[Example]
+        ] = {}  # what one prompt was answered by stays together: it is read once
+        for example in examples:
+            prompts.setdefault(example.rollout.prompt.tobytes(), []).append(example)
+        groups = list(prompts.values())
+        count = max(min(self._settings.minibatches, len(groups)), 1)
         if count > 1:
-            order = np.random.default_rng([self._seed, self.step]).permutation(len(examples)).tolist()
-        parts = [self._split([examples[i] for i in order[part::count]]) for part in range(count)]
+            order = np.random.default_rng([self._seed, self.step]).permutation(len(groups)).tolist()
+            groups = [groups[i] for i in order]
+        parts = [self._split(list(chain.from_iterable(groups[part::count]))) for part in range(count)]
         return [[pack(micro, self._policy) for micro in part] for part in parts]
 
     def _split(self, examples: Sequence[Example]) -> list[list[Example]]:

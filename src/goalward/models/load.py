@@ -7,11 +7,16 @@ from typing import Any, Literal
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from goalward.errors import UsageError
+from goalward.models import pocket, prover
 from goalward.models.policy import Policy
+
+NEW = "new:"
+SHIPPED = {"pocket": pocket.PATH, "prover": prover.PATH}
+"""The models in the package, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,8 @@ class LoRA:
 class ModelConfig:
     """Which model, and where it runs.
 
-    name: "pocket" (ships with the package), a local folder, or a name on the Hugging Face Hub.
+    name: "pocket" or "prover" (ship with the package), a local folder, or a name on the Hugging Face Hub;
+    "new:" before it: that architecture and tokenizer, with random weights (torch's generator draws them).
     dtype: auto is bfloat16 on CUDA and float32 elsewhere.
     device: auto is the first of CUDA, MPS and CPU that is there; else what torch calls it, as "cuda:1".
     revision: a branch, tag or commit on the Hub.
@@ -52,13 +58,14 @@ def load_policy(config: ModelConfig) -> Policy:
     """
     device = _device(config.device)
     dtype = _dtype(config.dtype, device)
-    source = _source(config.name)
+    source = _source(config.name.removeprefix(NEW))
     if not sys.stderr.isatty():
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if (Path(source) / "adapter_config.json").is_file():
         model = _resume_adapter(source, dtype, config)
     else:
-        model = _pretrained(source, config.name, dtype, config.revision)
+        make = _untrained if config.name.startswith(NEW) else _pretrained
+        model = make(source, config.name, dtype, config.revision)
         if config.lora is not None:
             model = _add_adapter(model, config.lora, config.name)
     tokenizer = _tokenizer(source, config)
@@ -87,10 +94,8 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 
 def _source(name: str) -> str:
     """The folder or Hub name behind what a person wrote."""
-    if name == "pocket":
-        from goalward.models.pocket import PATH
-
-        return str(PATH)
+    if name in SHIPPED:
+        return str(SHIPPED[name])
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
@@ -111,6 +116,15 @@ def _pretrained(source: str, name: str, dtype: torch.dtype, revision: str | None
         )
     except (OSError, ValueError) as error:
         raise UsageError(_refusal(name, source, error)) from error
+
+
+def _untrained(source: str, name: str, dtype: torch.dtype, revision: str | None) -> Any:
+    """A model of the same architecture, with random weights."""
+    try:
+        config = AutoConfig.from_pretrained(source, revision=revision)
+    except (OSError, ValueError) as error:
+        raise UsageError(_refusal(name, source, error)) from error
+    return AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
 
 
 def _tokenizer(source: str, config: ModelConfig) -> Any:
