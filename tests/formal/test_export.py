@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from random_proofs import tactic_proofs
 
-from goalward.formal.export import lean_name, lean_script, lean_statement, lean_term
+from goalward.formal.export import lean_name, lean_statement, lean_term
 from goalward.formal.formula import FALSE, TRUE, atom, parse
 from goalward.formal.kernel import (
     Absurd,
@@ -25,6 +25,7 @@ from goalward.formal.kernel import (
     Var,
 )
 from goalward.formal.proof import read_script
+from goalward.formal.script import lean_script
 
 P, Q = atom("p"), atom("q")
 
@@ -43,10 +44,26 @@ def test_statements_by_hand(formula, lean):
     assert lean_statement(parse(formula)) == lean
 
 
-@pytest.mark.parametrize("name", ["fun", "And", "Prop", "h0", "h", "n0", "Type", "_x1", "rain", "λ", "em"])
+NAMES = {
+    "fun": "v_fun",
+    "And": "v_And",
+    "h0": "v_h0",
+    "n0": "v_n0",
+    "a_1": "v_a__1",
+    "λ": "v__u3bb_",
+    "É": "v__uc9_",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_names_that_lean_might_mistake_are_changed(name):
-    assert lean_name(name) == f"«{name}'»"
-    assert lean_statement(atom(name)) == f"∀ («{name}'» : Prop), «{name}'»"
+    assert lean_name(name) == NAMES[name]
+    assert lean_statement(atom(name)) == f"∀ ({NAMES[name]} : Prop), {NAMES[name]}"
+
+
+def test_no_two_names_become_one():
+    names = ["u3bb", "_u3bb_", "λ", "__u3bb__", "_", "__", "v_", "v__", "h", "v_h", "_h", "q", "v_q"]
+    assert len(set(map(lean_name, names))) == len(names)
 
 
 def test_canonical_names_stay():
@@ -70,7 +87,8 @@ def test_canonical_names_stay():
         (
             Either(ExcludedMiddle(P), Fun(P, Trivial()), Fun(parse("¬p"), Trivial())),
             "⊤",
-            "Or.elim (Classical.em True) (fun (h0 : True) => True.intro) (fun (h0 : Not True) => True.intro)",
+            "(fun (p : Prop) => (Or.elim (Classical.em p) (fun (h0 : p) => True.intro) "
+            "(fun (h0 : Not p) => True.intro) : True)) True",
         ),
         (
             Fun(parse("p ↔ q"), Equivalent(Back(Var(0)), Forth(Var(0)))),
@@ -130,15 +148,43 @@ theorem found : ∀ (p q : Prop), (p ↔ q) ∧ (p ∨ q) → q ∧ True := by
         "⊥ ∧ rain → rain ∨ ⊥",
         "intro; cases h1; have rain → rain; intro; exact h2; left; assumption",
         """\
-theorem found : ∀ («rain'» : Prop), False ∧ «rain'» → «rain'» ∨ False := by
-  intro «rain'»
+theorem found : ∀ (v_rain : Prop), False ∧ v_rain → v_rain ∨ False := by
+  intro v_rain
   intro h1
   obtain ⟨h2, h3⟩ := h1
-  have h4 : «rain'» → «rain'» := by
+  have h4 : v_rain → v_rain := by
     intro _
     exact h3
   left
   exact h3""",
+    ),
+    (
+        "∀ n m, succ n = succ m → 0 + n = m",
+        """intro; intro; intro; have ∀ n, 0 + n = n; intro; induction k; rfl; rw h2; rfl
+           specialize h2 with n; injection h1; rw h2; exact h1""",
+        """\
+open Nat in
+theorem found : ∀ n : Nat, ∀ m : Nat, succ n = succ m → 0 + n = m := by
+  intro n
+  intro m
+  intro h1
+  have h2 : ∀ n : Nat, 0 + n = n := by
+    intro k
+    induction k with
+    | zero =>
+      rfl
+    | succ k h2 =>
+      refine Eq.subst (motive := fun i : Nat => succ i = succ k) h2.symm ?_
+      rfl
+  have h3 : 0 + n = n := h2 (n)
+  have h4 : n = m := succ.inj h1
+  refine Eq.subst (motive := fun k : Nat => k = m) h3.symm ?_
+  exact h4""",
+    ),
+    (
+        "¬0 = 1",
+        "intro; injection h1",
+        "open Nat in\ntheorem found : ¬0 = 1 := by\n  intro h1\n  exact absurd h1.symm (succ_ne_zero _)",
     ),
     ("⊥ → ⊤", "intro; cases h1", "theorem found : False → True := by\n  intro h1\n  exact h1.elim"),
 ]

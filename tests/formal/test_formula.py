@@ -110,7 +110,7 @@ def test_there_is_one_object_for_each(formula):
         ("p ↔ q ↔ r", 7),
         ("∧ p", 1),
         ("p # q", 2),
-        ("p ∧ 1", 4),
+        ("p ∧ 1", 5),
         ("¬", 2),
         ("()", 2),
     ],

@@ -1,32 +1,51 @@
-"""Formulas of propositional logic, read and written in Lean's notation.
+"""Formulas of propositional logic and arithmetic, read and written in Lean's notation.
 
 There is one object for each formula, so that equal means identical: comparing and hashing cost nothing, however
 large the formula. Negation is what it is in Lean: ¬a is a → ⊥.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
 from weakref import WeakValueDictionary
 
 from goalward.errors import UsageError
+from goalward.formal.numbers import LOST, Change, Number, bound, change, number_name, show_number
+from goalward.formal.numbers import normal as normal_number
 
 ATOMS: Final = tuple("pqrstuvwxyzabcdefg")
 """The names that canonical formulas use, in their order; h is for hypotheses."""
 
 
 class Formula:
-    """A proposition: `op` is "atom", "⊥", "⊤", "→", "∧", "∨" or "↔"; only an atom has a name.
+    """A proposition: `op` is "atom", "⊥", "⊤", "→", "∧", "∨", "↔", "=" or "∀".
 
-    size: how many atoms and operators it has. Make them with the functions of this module.
+    Only an atom has a name, only "=" has sides. size: how many symbols it has; free: how many number variables around
+    it it may name; loose: how many ∀s around it; arithmetic: whether there is a "=" or "∀" in it; scope: how many
+    number variables must be around it. Make them with the functions of this module.
     """
 
-    __slots__ = ("__weakref__", "name", "op", "parts", "size")
+    __slots__ = (
+        "__weakref__",
+        "arithmetic",
+        "free",
+        "loose",
+        "name",
+        "op",
+        "parts",
+        "scope",
+        "sides",
+        "size",
+    )
     op: str
     parts: tuple["Formula", ...]
     name: str
+    sides: tuple[Number, ...]
     size: int
+    free: int
+    loose: int
+    scope: int
+    arithmetic: bool
 
     def __str__(self) -> str:
         return show(self)
@@ -34,8 +53,8 @@ class Formula:
     def __repr__(self) -> str:
         return f"parse({show(self)!r})"
 
-    def __reduce__(self) -> tuple[object, tuple[str, tuple["Formula", ...], str]]:
-        return _make, (self.op, self.parts, self.name)
+    def __reduce__(self) -> tuple[object, tuple[str, tuple["Formula", ...], str, tuple[Number, ...]]]:
+        return _make, (self.op, self.parts, self.name, self.sides)
 
     @property
     def negated(self) -> bool:
@@ -43,18 +62,37 @@ class Formula:
         return self.op == "→" and self.parts[1] is FALSE
 
 
-_known: WeakValueDictionary[tuple[str, tuple[Formula, ...], str], Formula] = WeakValueDictionary()
+_known: WeakValueDictionary[tuple[object, ...], Formula] = WeakValueDictionary()
 
 
-def _make(op: str, parts: tuple[Formula, ...] = (), name: str = "") -> Formula:
-    key = (op, parts, name)
+def _make(
+    op: str, parts: tuple[Formula, ...] = (), name: str = "", sides: tuple[Number, ...] = ()
+) -> Formula:
+    key = (op, name) if name else (op, *parts, *sides)
     found = _known.get(key)
     if found is None:
         found = Formula()
-        found.op, found.parts, found.name = key
-        found.size = 1 + sum(part.size for part in parts)
+        found.op, found.parts, found.name, found.sides = op, parts, name, sides
+        found.size, found.free, found.loose, found.scope, found.arithmetic = 1, 0, 0, 0, False
+        for part in parts:
+            found.size += part.size
+            if part.arithmetic:
+                found.arithmetic = True
+        if found.arithmetic or sides or op == "∀":
+            _look_at_numbers(found)
         _known[key] = found
     return found
+
+
+def _look_at_numbers(found: Formula) -> None:
+    inside: tuple[Formula | Number, ...] = (*found.parts, *found.sides)
+    found.arithmetic = True
+    found.size = 1 + sum(part.size for part in inside)
+    found.free = max(part.free for part in inside)
+    found.loose = max(part.loose for part in inside)
+    if found.op == "∀":
+        found.loose = max(found.loose - 1, 0)
+    found.scope = LOST if found.loose else found.free
 
 
 FALSE: Final = _make("⊥")
@@ -68,7 +106,7 @@ def atom(name: str) -> Formula:
 
 def implies(a: Formula, b: Formula) -> Formula:
     """A → b."""
-    return _make("→", (a, b))
+    return _known.get(("→", a, b)) or _make("→", (a, b))
 
 
 def negation(a: Formula) -> Formula:
@@ -78,26 +116,33 @@ def negation(a: Formula) -> Formula:
 
 def conjunction(a: Formula, b: Formula) -> Formula:
     """A ∧ b."""
-    return _make("∧", (a, b))
+    return _known.get(("∧", a, b)) or _make("∧", (a, b))
 
 
 def disjunction(a: Formula, b: Formula) -> Formula:
     """A ∨ b."""
-    return _make("∨", (a, b))
+    return _known.get(("∨", a, b)) or _make("∨", (a, b))
 
 
 def equivalence(a: Formula, b: Formula) -> Formula:
     """A ↔ b."""
-    return _make("↔", (a, b))
+    return _known.get(("↔", a, b)) or _make("↔", (a, b))
+
+
+def equal(a: Number, b: Number) -> Formula:
+    """A = b."""
+    return _make("=", (), "", (a, b))
+
+
+def forall(body: Formula) -> Formula:
+    """∀ n, body: n is `bound(0)` in it, `bound(1)` under a further ∀ ..."""
+    return _make("∀", (body,))
 
 
 # How tightly each operator binds, as in Lean: (its own level, the left side's at least, the right side's at least).
-_LEVELS = {"↔": (20, 21, 21), "→": (25, 26, 25), "∨": (30, 31, 30), "∧": (35, 36, 35)}
-_NOT, _LEAF = 40, 100
-_SPELLINGS = {"->": "→", "/\\": "∧", "\\/": "∨", "<->": "↔", "~": "¬", "!": "¬", "False": "⊥", "True": "⊤"}
-_TOKEN = re.compile(r"\s*(<->|->|/\\|\\/|[→∧∨↔¬~!()⊥⊤]|[^\W\d]\w*)")
-_DEEPEST = 200
-"""Operators inside each other in a formula that is read: a hostile one would else exhaust the stack."""
+LEVELS: Final = {"↔": (20, 21, 21), "→": (25, 26, 25), "∨": (30, 31, 30), "∧": (35, 36, 35)}
+NOT: Final = 40
+_EQUAL = 50
 
 
 def show(formula: Formula) -> str:
@@ -107,99 +152,45 @@ def show(formula: Formula) -> str:
 
 def symbols(formula: Formula, *, spaced: bool = False) -> Iterator[str]:
     """The formula's text, symbol by symbol; spaced: with spaces around its binary operators."""
-    return _symbols(formula, 0, " " if spaced else "")
+    return _symbols(formula, 0, " " if spaced else "", max(formula.free, formula.loose))
 
 
-def _symbols(formula: Formula, least: int, space: str) -> Iterator[str]:
+def _symbols(formula: Formula, least: int, space: str, levels: int) -> Iterator[str]:
     op = formula.op
     if op == "atom":
         yield formula.name
+    elif op == "=":
+        a, b = (show_number(side, levels) for side in formula.sides)
+        yield f"({a} = {b})" if least > _EQUAL else f"{a} = {b}"
+    elif op == "∀":
+        yield "(" if least else ""
+        yield f"∀ {number_name(levels)}, "
+        yield from _symbols(formula.parts[0], 0, space, levels + 1)
+        yield ")" if least else ""
     elif not formula.parts:
         yield op
     elif formula.negated:
         yield "¬"
-        yield from _symbols(formula.parts[0], _NOT, space)
+        yield from _symbols(formula.parts[0], NOT, space, levels)
     else:
-        level, left, right = _LEVELS[op]
+        level, left, right = LEVELS[op]
         if level < least:
             yield "("
-        yield from _symbols(formula.parts[0], left, space)
+        yield from _symbols(formula.parts[0], left, space, levels)
         yield f"{space}{op}{space}"
-        yield from _symbols(formula.parts[1], right, space)
+        yield from _symbols(formula.parts[1], right, space, levels)
         if level < least:
             yield ")"
 
 
-def parse(text: str) -> Formula:
-    r"""Read a formula; ASCII spellings (->, /\, \/, <->, ~, True, False) are understood too.
+def parse(text: str, numbers: int = 0) -> Formula:
+    r"""Read a formula; ASCII spellings (->, /\, \/, <->, ~, True, False, forall) are understood too.
 
-    Raises UsageError, saying where, at what is none.
+    numbers: how many free number variables it may name: n, m, k, ... Raises UsageError, saying where, at what is none.
     """
-    return _Reader(text).whole()
+    from goalward.formal.reading import Reader  # which makes formulas with what is here
 
-
-class _Reader:
-    """Precedence climbing over the symbols of a text."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._symbols: list[tuple[str, int]] = []
-        place = 0
-        while place < len(text.rstrip()):
-            match = _TOKEN.match(text, place)
-            if match is None:
-                raise self._error(place)
-            symbol = match[1]
-            self._symbols.append((_SPELLINGS.get(symbol, symbol), match.start(1)))
-            place = match.end()
-        self._symbols.append(("", len(text)))
-        self._next = 0
-        self._depth = 0
-
-    def whole(self) -> Formula:
-        found = self._formula(0)
-        symbol, place = self._symbols[self._next]
-        if symbol:
-            raise self._error(place)
-        return found
-
-    def _formula(self, least: int) -> Formula:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise UsageError(f"a formula may not be deeper than {_DEEPEST} operators")
-        found, top = self._unary(), _LEAF
-        while True:
-            op = self._symbols[self._next][0]
-            level, left, right = _LEVELS.get(op, (-1, 0, 0))
-            if level < least or left > top:  # the second keeps a ↔ b ↔ c out
-                break
-            self._next += 1
-            found, top = _make(op, (found, self._formula(right))), level
-        self._depth -= 1
-        return found
-
-    def _unary(self) -> Formula:
-        symbol, place = self._symbols[self._next]
-        self._next += 1
-        if symbol == "¬":
-            return negation(self._formula(_NOT))
-        if symbol == "(":
-            found = self._formula(0)
-            closing, place = self._symbols[self._next]
-            if closing != ")":
-                raise self._error(place)
-            self._next += 1
-            return found
-        if symbol in ("⊥", "⊤"):
-            return _make(symbol)
-        if not symbol or symbol in ")→∧∨↔":
-            raise self._error(place)
-        return atom(symbol)
-
-    def _error(self, place: int) -> UsageError:
-        return UsageError(
-            f"not a formula: {self._text!r}, at column {place + 1}; write for example p ∧ q → q ∨ ¬r (or /\\, ->, \\/, ~)"
-        )
+    return Reader(text, numbers).whole()
 
 
 def atoms(formula: Formula) -> tuple[str, ...]:
@@ -230,6 +221,41 @@ def substitute(formula: Formula, by: Mapping[str, Formula]) -> Formula:
     return walk(formula)
 
 
+def change_numbers(formula: Formula, by: Change, depth: int = 0) -> Formula:
+    """The formula with each number in it that `by` replaces replaced; `depth` ∀s are around it already."""
+    if not formula.arithmetic:
+        return formula
+    if formula.op == "=":
+        a, b = (change(side, by, depth) for side in formula.sides)
+        return equal(a, b)
+    depth += formula.op == "∀"
+    return _make(formula.op, tuple(change_numbers(part, by, depth) for part in formula.parts))
+
+
+def at(every: Formula, number: Number) -> Formula:
+    """What ∀ n, F says of a number that names no ∀ around it."""
+    return change_numbers(
+        every.parts[0], lambda one, depth: number if one.op == "bound" and one.index == depth else None
+    )
+
+
+def generalize(formula: Formula, number: Number) -> Formula:
+    """∀ n, with n in each place where the number stood."""
+    return forall(change_numbers(formula, lambda one, depth: bound(depth) if one is number else None))
+
+
+def rename_numbers(formula: Formula, numbers: Sequence[Number]) -> Formula:
+    """The formula with numbers for its free variables."""
+    if not formula.free:
+        return formula
+    return change_numbers(formula, lambda one, depth: numbers[one.index] if one.op == "free" else None)
+
+
+def normal(formula: Formula) -> Formula:
+    """The formula with each number as far reckoned as it can be. Raises OverflowError where one grows too large."""
+    return change_numbers(formula, lambda one, depth: normal_number(one))
+
+
 def canonical(formula: Formula) -> Formula:
     """The same up to the names of its variables: named p, q, r, ... in the order in which they are first written."""
     names = atoms(formula)
@@ -253,6 +279,10 @@ def _column(index: int, count: int) -> int:
 
 def truth_table(formula: Formula, names: Sequence[str]) -> int:
     """The value in every row as the bits of one number; in row i, variable `names[k]` is bit k of i."""
+    if formula.arithmetic:
+        raise UsageError(
+            f"{formula}: no table says whether it is true; tables are for propositional formulas"
+        )
     every = (1 << (1 << len(names))) - 1
     columns = {name: _column(index, len(names)) for index, name in enumerate(names)}
     done: dict[Formula, int] = {}

@@ -2,7 +2,7 @@ prelude
 /- What proofs are made of, under the names and with the arguments that core Lean gives them. -/
 set_option autoImplicit false
 set_option genCtorIdx false
-universe u v
+universe u v w
 unsafe axiom lcErased : Type -- the compiler asks for these two by name; what is unsafe proves nothing
 unsafe axiom lcAny : Type
 
@@ -41,3 +41,20 @@ inductive Nat : Type where
   | succ (n : Nat) : Nat
 noncomputable def Nat.add (n m : Nat) : Nat := Nat.rec n (fun _ sum => Nat.succ sum) m
 noncomputable def Nat.mul (n m : Nat) : Nat := Nat.rec Nat.zero (fun _ product => Nat.add product n) m
+theorem Nat.succ.inj {m n : Nat} (h : Eq (Nat.succ m) (Nat.succ n)) : Eq m n :=
+  @Eq.rec Nat (Nat.succ m) (fun x _ => @Eq Nat m (@Nat.rec (fun _ => Nat) Nat.zero (fun k _ => k) x)) (Eq.refl m) _ h
+theorem Nat.succ_ne_zero (n : Nat) : Not (Eq (Nat.succ n) Nat.zero) :=
+  fun h => @Eq.rec Nat (Nat.succ n) (fun x _ => @Nat.rec (fun _ => Prop) False (fun _ _ => True) x) True.intro _ h
+-- Lean's unifier writes succ n as n + 1, with these names.
+class OfNat (α : Type u) (_ : Nat) where
+  ofNat : α
+instance instOfNatNat (n : Nat) : OfNat Nat n where
+  ofNat := n
+class Add (α : Type u) where
+  add : α → α → α
+class HAdd (α : Type u) (β : Type v) (γ : Type w) where
+  hAdd : α → β → γ
+instance instHAdd {α : Type u} [Add α] : HAdd α α α where
+  hAdd := Add.add
+noncomputable instance instAddNat : Add Nat where
+  add := Nat.add

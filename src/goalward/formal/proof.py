@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from goalward.formal.formula import Formula, parse
+from goalward.formal.goal import Build, Environment, Goal, TacticError
 from goalward.formal.kernel import Term, check
-from goalward.formal.tactics import Build, Environment, Goal, TacticError, run
+from goalward.formal.tactics import run
 
 EMPTY = Environment((), 0)
 

@@ -5,10 +5,15 @@ proof of the one from proofs of the others. Hypotheses are named by their place:
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from goalward.errors import GoalwardError, UsageError
+from goalward.errors import UsageError
+from goalward.formal import arithmetic
 from goalward.formal.formula import FALSE, TRUE, Formula, implies, negation, parse
+from goalward.formal.goal import Build, Environment, Scope
+from goalward.formal.goal import Goal as Goal
+from goalward.formal.goal import Move as Move
+from goalward.formal.goal import TacticError as TacticError
 from goalward.formal.kernel import (
     Absurd,
     App,
@@ -32,44 +37,6 @@ MOST_HYPOTHESES = 16
 """A tactic that would give a goal more does not apply, so that every goal can be written down."""
 
 
-class Goal(NamedTuple):
-    """What is known, without repetition, and what is to be shown."""
-
-    hypotheses: tuple[Formula, ...]
-    target: Formula
-
-    def __str__(self) -> str:
-        known = "".join(f"h{place}:{one} " for place, one in enumerate(self.hypotheses, start=1))
-        return f"{known}⊢ {self.target}"
-
-    @property
-    def size(self) -> int:
-        """Atoms and operators in all of it."""
-        return self.target.size + sum(one.size for one in self.hypotheses)
-
-
-class Environment(NamedTuple):
-    """Proofs of a goal's hypotheses, in their order, under `depth` binders."""
-
-    proofs: tuple[Term, ...]
-    depth: int
-
-
-Build: TypeAlias = Callable[[Environment], Term]
-"""The proof of a goal, given proofs of its hypotheses."""
-
-
-class Move(NamedTuple):
-    """What a tactic makes of a goal: the goals that are left, and the proof, given how theirs are built."""
-
-    goals: tuple[Goal, ...]
-    proof: Callable[[Environment, Sequence[Build]], Term]
-
-
-class TacticError(GoalwardError):
-    """The tactic does not apply."""
-
-
 Tactic: TypeAlias = Callable[[Goal], Move | None]
 Named: TypeAlias = Callable[[Goal, int], Move | None]
 """With the place of a hypothesis, from 0. None: it does not apply."""
@@ -88,10 +55,10 @@ def exact(goal: Goal, place: int) -> Move | None:
 
 
 def intro(goal: Goal) -> Move | None:
-    """Assume the left side of an implication (of ¬a: a)."""
+    """Assume the left side of an implication (of ¬a: a), or take any number for the variable of a ∀."""
     if goal.target.op != "→":
-        return None
-    scope = _Scope(goal, len(goal.hypotheses), goal.target.parts[:1], goal.target.parts[1])
+        return arithmetic.intro(goal)
+    scope = Scope(goal, len(goal.hypotheses), goal.target.parts[:1], goal.target.parts[1])
     return Move((scope.goal,), lambda env, parts: scope.bind(env, parts[0]))
 
 
@@ -100,12 +67,13 @@ def by_contra(goal: Goal) -> Move | None:
     target = goal.target
     if target is FALSE:
         return None
-    scope = _Scope(goal, len(goal.hypotheses), (negation(target),), FALSE)
+    scope = Scope(goal, len(goal.hypotheses), (negation(target),), FALSE)
 
     def proof(env: Environment, parts: Sequence[Build]) -> Term:
-        holds = Fun(target, Var(env.depth))
+        shown = env.formula(target)
+        holds = Fun(shown, Var(env.depth))
         return Either(
-            ExcludedMiddle(target), holds, scope.bind(env, lambda inner: Absurd(target, parts[0](inner)))
+            ExcludedMiddle(shown), holds, scope.bind(env, lambda inner: Absurd(shown, parts[0](inner)))
         )
 
     return Move((scope.goal,), proof)
@@ -115,7 +83,9 @@ def exfalso(goal: Goal) -> Move | None:
     """Show ⊥ instead."""
     if goal.target is FALSE:
         return None
-    return Move((goal._replace(target=FALSE),), lambda env, parts: Absurd(goal.target, parts[0](env)))
+    return Move(
+        (goal._replace(target=FALSE),), lambda env, parts: Absurd(env.formula(goal.target), parts[0](env))
+    )
 
 
 def constructor(goal: Goal) -> Move | None:
@@ -140,7 +110,7 @@ def left(goal: Goal) -> Move | None:
     if goal.target.op != "∨":
         return None
     a, b = goal.target.parts
-    return Move((goal._replace(target=a),), lambda env, parts: Left(parts[0](env), b))
+    return Move((goal._replace(target=a),), lambda env, parts: Left(parts[0](env), env.formula(b)))
 
 
 def right(goal: Goal) -> Move | None:
@@ -148,7 +118,7 @@ def right(goal: Goal) -> Move | None:
     if goal.target.op != "∨":
         return None
     a, b = goal.target.parts
-    return Move((goal._replace(target=b),), lambda env, parts: Right(a, parts[0](env)))
+    return Move((goal._replace(target=b),), lambda env, parts: Right(env.formula(a), parts[0](env)))
 
 
 def apply(goal: Goal, place: int) -> Move | None:
@@ -174,10 +144,10 @@ def cases(goal: Goal, place: int) -> Move | None:
     """Take a hypothesis apart: a ∧ b and a ↔ b into two, a ∨ b into two goals, and with ⊥ all is shown."""
     known = goal.hypotheses[place]
     if known is FALSE:
-        return Move((), lambda env, parts: Absurd(goal.target, env.proofs[place]))
+        return Move((), lambda env, parts: Absurd(env.formula(goal.target), env.proofs[place]))
     if known.op in ("∧", "↔"):
         first, second = (First, Second) if known.op == "∧" else (Forth, Back)
-        scope = _Scope(goal, place, halves(known), goal.target)
+        scope = Scope(goal, place, halves(known), goal.target)
 
         def proof(env: Environment, parts: Sequence[Build]) -> Term:
             whole = env.proofs[place]
@@ -185,7 +155,7 @@ def cases(goal: Goal, place: int) -> Move | None:
 
         return Move((scope.goal,), proof)
     if known.op == "∨":
-        one, two = (_Scope(goal, place, (side,), goal.target) for side in known.parts)
+        one, two = (Scope(goal, place, (side,), goal.target) for side in known.parts)
         return Move(
             (one.goal, two.goal),
             lambda env, parts: Either(env.proofs[place], one.bind(env, parts[0]), two.bind(env, parts[1])),
@@ -199,7 +169,7 @@ def specialize(goal: Goal, place: int) -> Move | None:
     if known.op != "→":
         return None
     a, b = known.parts
-    scope = _Scope(goal, place, (b,), goal.target)
+    scope = Scope(goal, place, (b,), goal.target)
     return Move(
         (goal._replace(target=a), scope.goal),
         lambda env, parts: App(scope.bind(env, parts[1]), App(env.proofs[place], parts[0](env))),
@@ -208,45 +178,11 @@ def specialize(goal: Goal, place: int) -> Move | None:
 
 def have(goal: Goal, formula: Formula) -> Move:
     """Show `formula` first, and go on with it."""
-    scope = _Scope(goal, len(goal.hypotheses), (formula,), goal.target)
+    scope = Scope(goal, len(goal.hypotheses), (formula,), goal.target)
     return Move(
         (goal._replace(target=formula), scope.goal),
         lambda env, parts: App(scope.bind(env, parts[1]), parts[0](env)),
     )
-
-
-class _Scope:
-    """A goal whose hypothesis at `place` (or none, at the end) has given way to `parts`.
-
-    What is known already and ⊤ are not written down again.
-    """
-
-    __slots__ = ("_parts", "_sources", "goal")
-
-    def __init__(self, goal: Goal, place: int, parts: tuple[Formula, ...], target: Formula) -> None:
-        known = goal.hypotheses
-        rows = [(one, at) for at, one in enumerate(known[:place])]
-        rows += [(one, -1 - at) for at, one in enumerate(parts)]  # the new ones count down from -1
-        rows += [(one, at) for at, one in enumerate(known[place + 1 :], start=place + 1)]
-        first: dict[Formula, int] = {}
-        for one, source in rows:
-            if one is not TRUE:
-                first.setdefault(one, source)
-        self._parts = parts
-        self._sources = first.values()
-        self.goal = Goal(tuple(first), target)
-
-    def inside(self, env: Environment, proofs: Sequence[Term], binders: int = 0) -> Environment:
-        """The environment of the goal, with proofs of the parts."""
-        known = env.proofs
-        return Environment(
-            tuple(known[at] if at >= 0 else proofs[-1 - at] for at in self._sources), env.depth + binders
-        )
-
-    def bind(self, env: Environment, body: Build) -> Term:
-        """`body` as a function of its only part."""
-        [part] = self._parts
-        return Fun(part, body(self.inside(env, (Var(env.depth),), 1)))
 
 
 PLAIN: dict[str, Tactic] = {
@@ -277,13 +213,16 @@ def run(goal: Goal, text: str) -> Move:
         move = NAMED[name](goal, _PLACES.index(argument))
     elif name == "have" and argument:
         try:
-            move = have(goal, parse(argument.removeprefix(":")))
+            move = have(goal, parse(argument.removeprefix(":"), goal.numbers))
         except UsageError as error:
             raise TacticError(f"{text!r}: {error}") from error
-    elif name in NAMED:
-        raise TacticError(f"{text!r}: names no hypothesis of {goal}")
     else:
-        raise TacticError(f"{text!r}: is no tactic; known: {', '.join([*PLAIN, *NAMED, 'have'])}")
+        move = arithmetic.run(goal, name, argument, _PLACES[: len(goal.hypotheses)])
+    if move is None and name in NAMED and argument.partition(" ")[0] not in _PLACES[: len(goal.hypotheses)]:
+        raise TacticError(f"{text!r}: names no hypothesis of {goal}")
+    if move is None and name not in (*PLAIN, *NAMED, "have", *arithmetic.NAMES):
+        known = ", ".join([*PLAIN, *NAMED, "have", *arithmetic.NAMES])
+        raise TacticError(f"{text!r}: is no tactic; known: {known}")
     if move is None or not _writable(move):
         raise TacticError(f"{text!r}: does not apply to {goal}")
     return move
@@ -305,6 +244,8 @@ def _candidates(goal: Goal) -> Iterator[tuple[str, Move | None]]:
         if name != "exact":  # what it closes, `assumption` closes
             for place in range(len(goal.hypotheses)):
                 yield _TEXTS[name][place], named(goal, place)
+    if goal.arithmetic:
+        yield from arithmetic.candidates(goal, _PLACES)
 
 
 def _writable(move: Move) -> bool:
