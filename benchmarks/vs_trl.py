@@ -1,6 +1,6 @@
 """GRPO steps here and in TRL, in turn, on the CPU.
 
-    python benchmarks/vs_trl.py [--settings short essay-4 ...] [--repeats 3] [--json]
+    python benchmarks/vs_trl.py [--settings short essay-4 ...] [--repeats 3] [--steps 4] [--json]
 
 Before anything is timed, one batch of TRL's own rollouts is given to both: loss and every gradient must agree to 1e-4.
 Then each side runs in a process of its own, one after the other, so often; medians. The roofline is what the matrix
@@ -39,14 +39,14 @@ COLUMNS = {
 }
 
 
-def measure(name: str, folder: Path, repeats: int) -> dict[str, Any]:
-    """Both sides in turn; medians, and the ratio of each pair."""
+def measure(name: str, folder: Path, repeats: int, steps: int) -> dict[str, Any]:
+    """Both sides in turn, `steps` steps each time; medians, and the ratio of each pair."""
     setting = SETTINGS[name]
     runs: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(repeats):
         for side in SIDES:
             script = Path(__file__).with_name("contestants.py")
-            command = [sys.executable, str(script), side, name, str(folder)]
+            command = [sys.executable, str(script), side, name, str(folder), "--steps", str(steps)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.exit(done.stderr)
@@ -169,6 +169,7 @@ def main() -> None:
         "--settings", nargs="+", choices=SETTINGS, default=["short", "essay-4", "essay-8", "10m"]
     )
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4, help="of a run; the first is not counted")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     asked = parser.parse_args()
     results = []
@@ -180,7 +181,7 @@ def main() -> None:
             sys.exit(f"loss or gradients differ from TRL's by {gap:.1e}: the speeds could not be compared")
         for name in asked.settings:
             SETTINGS[name].save(Path(folder) / name)
-            results.append(measure(name, Path(folder) / name, asked.repeats))
+            results.append(measure(name, Path(folder) / name, asked.repeats, asked.steps))
     if asked.json:
         print(json.dumps({"largest_gap": gap, "settings": results}, indent=1))
         return
