@@ -14,9 +14,7 @@ from goalward.types import Feedback, Group, Task
 STEPS = 4
 chance = np.random.default_rng(0)
 SHARED = chance.integers(0, 256, 20)  # enough to be computed once for all prompts
-PROMPTS = [
-    np.concatenate([SHARED, chance.integers(0, 256, n)]).astype(np.int32) for n in (4, 9, 4, 15, 2, 7)
-]
+PROMPTS = [np.concatenate([SHARED, chance.integers(0, 256, n)]).astype(np.int32) for n in (4, 9, 4, 15, 2, 7)]
 
 
 @pytest.fixture
@@ -68,7 +66,9 @@ def test_training_curves_are_those_of_transformers_forward_with_padding(
 ):
     fast, plain = tiny_policy(architecture), tiny_policy(architecture)
     assert fast.lean(64) is not None
-    plain.decoder = None  # transformers' own forward: padded batches, its cache, one lane's result for every lane
+    plain.decoder = (
+        None  # transformers' own forward: padded batches, its cache, one lane's result for every lane
+    )
     said, curves = train(fast, beta=beta, max_batch=10)  # several cohorts, refilled
     expected_said, expected = train(plain, beta=beta)
     assert said == expected_said
