@@ -1,6 +1,6 @@
 """One side of the benchmark against TRL, in a process of its own: some GRPO steps, timed.
 
-    python benchmarks/contestants.py {goalward,trl} SETTING FOLDER [--steps 4] [--micro N]
+    python benchmarks/contestants.py {goalward,trl} SETTING FOLDER [--steps 4] [--micro N] [--completions N]
 
 FOLDER holds the model (`settings.Setting.save`). Prints JSON: seconds of each step after the first and of their
 parts, tokens, peak memory. Same weights, prompts, order, group size, forced lengths, temperature, loss, rate, optimizer
@@ -167,17 +167,17 @@ def trl_arguments(config: Any, setting: Setting, folder: Path, steps: int, rows:
     )
 
 
-def forced_generate(generate: Callable[..., Any], setting: Setting) -> Callable[..., Any]:
-    """`generate` whose rows end at the setting's lengths and nowhere else."""
+def forced_generate(generate: Callable[..., Any], setting: Setting, first: int = 0) -> Callable[..., Any]:
+    """`generate` whose rows, completions `first` and on of a step, end at the setting's lengths and nowhere else."""
     step = -1
 
     def forced(*arguments: Any, **names: Any) -> Any:
         nonlocal step
         step += 1
-        lengths = torch.tensor(setting.lengths(step))
+        every = torch.tensor(setting.lengths(step))
 
         def processor(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            scores = scores.clone()
+            lengths, scores = every[first : first + len(scores)], scores.clone()
             scores[:, EOS] = -torch.inf
             ends = lengths <= ids.shape[1] - setting.prompt + 1
             scores[ends] = -torch.inf
@@ -230,13 +230,16 @@ def main() -> None:
     parser.add_argument("setting", choices=SETTINGS)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--completions", type=int, default=0, help="a step, where not the setting's")
     parser.add_argument(
         "--micro", type=int, default=0, help="tokens (goalward) or rows (trl) of a micro-batch"
     )
     asked = parser.parse_args()
     side = {"goalward": goalward, "trl": trl}[asked.side]
+    setting = SETTINGS[asked.setting]
+    setting = replace(setting, completions=asked.completions or setting.completions)
     with redirect_stdout(None):  # trainers print
-        found = side(SETTINGS[asked.setting], asked.folder, asked.steps, asked.micro)
+        found = side(setting, asked.folder, asked.steps, asked.micro)
     print(json.dumps(found))
 
 

@@ -71,8 +71,12 @@ class Setting:
             return transformers.Qwen2ForCausalLM(config)
 
     def save(self, folder: Path) -> None:
-        """Write model and tokenizer: token 17 is the word "t17"."""
+        """Write model and tokenizer."""
         self.model().save_pretrained(folder)
+        self.tokenizer().save_pretrained(folder)
+
+    def tokenizer(self) -> transformers.PreTrainedTokenizerFast:
+        """Token 17 is the word "t17"."""
         words = {"<pad>": PAD, "<eos>": EOS} | {f"t{i}": i for i in range(2, self.vocabulary)}
         tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -83,7 +87,7 @@ class Setting:
             "{% for message in messages %}{{ message.content }}"
             "{% if message.role == 'assistant' %} <eos>{% endif %} {% endfor %}"
         )
-        wrapped.save_pretrained(folder)
+        return wrapped
 
     def prompts(self, step: int) -> list[list[int]]:
         """The prompts of one step's groups."""

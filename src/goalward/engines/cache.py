@@ -17,7 +17,7 @@ from goalward.models.layout import lay_out, table
 from goalward.models.policy import Policy
 from goalward.types import IntArray
 
-_PREFILL_TOKENS = 2**14
+PREFILL_TOKENS = 2**14
 """Prompt tokens computed at once; more would hold more activations, and be no faster."""
 
 
@@ -89,12 +89,12 @@ class Cohort:
         return self.keys[0].shape[2] - self.filled
 
     def reads(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> list[Read]:
-        """Append k and v [R, kv heads, D]; what q [R, kv heads, queries, D] reads in prompts and own tokens."""
+        """Append k and v [R, kv heads, D]; what q [R x kv heads, queries, D] reads in prompts and own tokens."""
         keys, values, end = self.keys[layer], self.values[layer], self.filled + 1
         keys[:, :, self.filled], values[:, :, self.filled, :-1] = k, v
         values[:, :, self.filled, -1] = 1
-        own = read(q.flatten(0, 1), keys[:, :, :end].flatten(0, 1), values[:, :, :end].flatten(0, 1))
-        return [self.prompts.read(layer, q), own.view(*q.shape[:-1])]
+        own = read(q, keys[:, :, :end].flatten(0, 1), values[:, :, :end].flatten(0, 1))
+        return [self.prompts.read(layer, q), own]
 
     def keep(self, rows: Tensor) -> None:
         """See Memory."""
@@ -148,7 +148,7 @@ class LeanMemory:
             lengths - self._shared,
             owner,
         )
-        at_once = max(1, _PREFILL_TOKENS // max(width, 1))
+        at_once = max(1, PREFILL_TOKENS // max(width, 1))
         last = [
             self._prefill(prompts[start : start + at_once], held, start)
             for start in range(0, len(prompts), at_once)
@@ -201,22 +201,29 @@ class LeanMemory:
         return logits
 
     def _attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        heads, size = k.shape[-2:]
-        q = q.view(len(q), heads, -1, size)  # the queries that share a key head, together
+        rows, heads, size = k.shape[0], *k.shape[-2:]
+        q = q.reshape(rows * heads, -1, size)  # the queries that share a key head, together
         k, v = k[:, 0], v[:, 0]
         if len(self._cohorts) == 1:
             reads = self._cohorts[0].reads(layer, q, k, v)
             reads += [self._prefix.read(layer, q)] if self._prefix else []
-            return merge(reads).to(k.dtype).view(len(q), 1, -1, size)
+            return merge(reads).to(k.dtype).view(rows, 1, -1, size)
         sizes = [len(cohort) for cohort in self._cohorts]
-        stem = self._prefix.read(layer, q).split(sizes) if self._prefix else None
+        parts = [count * heads for count in sizes]
+        stem = self._prefix.read(layer, q).split(parts) if self._prefix else None
         attended = [
             merge(cohort.reads(layer, *part) + ([stem[index]] if stem else []))
             for index, (cohort, *part) in enumerate(
-                zip(self._cohorts, *(torch.split(x, sizes) for x in (q, k, v)), strict=True)
+                zip(
+                    self._cohorts,
+                    torch.split(q, parts),
+                    torch.split(k, sizes),
+                    torch.split(v, sizes),
+                    strict=True,
+                )
             )
         ]
-        return torch.cat(attended).to(k.dtype).view(len(q), 1, -1, size)
+        return torch.cat(attended).to(k.dtype).view(rows, 1, -1, size)
 
     def keep(self, rows: Tensor) -> None:
         """See Memory."""

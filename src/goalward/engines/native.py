@@ -11,7 +11,9 @@ from goalward.engines.engine import Request, Sampling
 from goalward.engines.randomness import uniforms
 from goalward.engines.sampler import choose
 from goalward.engines.sheet import Job, Rows, Sheet, Written
+from goalward.engines.slots import SlotMemory, slot_length
 from goalward.errors import GoalwardError, UsageError
+from goalward.models.decoder import Decoder
 from goalward.models.fused import fuse
 from goalward.models.layout import common_start
 from goalward.models.policy import Policy
@@ -42,6 +44,7 @@ class NativeEngine:
         """`max_batch`: sequences written side by side; by default what the device is fastest with and can hold."""
         self.policy = policy
         self.max_batch = max_batch or _SIDE_BY_SIDE.get(policy.device.type, 256)
+        self._slots: SlotMemory | None = None
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, *, seed: int, version: int = 0
@@ -74,23 +77,43 @@ class NativeEngine:
         limit = min(sampling.max_tokens, room)
         return [Job(request=index, stream=s, prompt=request.prompt, limit=limit) for s in request.streams]
 
-    def _capacity(self, jobs: Sequence[Job]) -> int:
-        """How many sequences as long as the longest are written side by side."""
-        if self.policy.device.type != "cuda":
-            return self.max_batch
+    def _memory(self, jobs: Sequence[Job], shared: int) -> tuple[Memory, int]:
+        """Where the sequences of `jobs` are remembered, and how many of them at once."""
         longest = max(len(job.prompt) + job.limit for job in jobs)
+        decoder = self.policy.decoder
+        on_gpu = self.policy.device.type == "cuda"
+        if on_gpu and decoder is not None and self.policy.lean(longest) is not None:
+            slots = self._slots_for(decoder, min(len(jobs), self.max_batch), longest)
+            if slots is not None:
+                return slots, slots.rows
+        capacity = self._that_fit(self.max_batch, longest) if on_gpu else self.max_batch
+        fused = None if decoder is None else fuse(decoder)  # from the weights of now
+        return memory_for(self.policy, fused, longest, shared), capacity
+
+    def _slots_for(self, decoder: Decoder, rows: int, longest: int) -> SlotMemory | None:
+        """The slots that are there, or larger ones; None where layers are not what can be fused."""
+        if self._slots is None or not self._slots.suit(rows, longest):
+            self._slots = None  # before others are made: there may not be memory for both
+            fused = fuse(decoder)
+            if fused is None:
+                return None
+            fitting = self._that_fit(rows, slot_length(longest))
+            self._slots = SlotMemory(self.policy, fused, fitting, longest, wanted=rows)
+        self._slots.begin()
+        return self._slots
+
+    def _that_fit(self, rows: int, length: int) -> int:
+        """At most `rows`, and no more than half of the GPU's free memory holds."""
+        torch.cuda.empty_cache()  # what is kept for reuse would not count as free
         free, _ = torch.cuda.mem_get_info(self.policy.device)
-        return max(1, min(self.max_batch, free // 2 // row_bytes(self.policy, longest)))
+        return max(1, min(rows, free // 2 // row_bytes(self.policy, length)))
 
     @torch.inference_mode()
     def _write(self, jobs: Sequence[Job], sampling: Sampling, seed: int, shared: int) -> list[Written]:
         """Write all `jobs`, some side by side; when some have ended, others take their places."""
         if not jobs:
             return []
-        capacity = self._capacity(jobs)
-        decoder = self.policy.decoder
-        fused = None if decoder is None else fuse(decoder)  # from the weights of now
-        memory = memory_for(self.policy, fused, max(len(job.prompt) + job.limit for job in jobs), shared)
+        memory, capacity = self._memory(jobs, shared)
         sheet = Sheet(jobs, frozenset(self.policy.eos_ids), sampling.stop, self.policy.chat.text)
         waiting = np.arange(len(jobs))
         rows = waiting[:0]  # the job that each row of the memory belongs to

@@ -24,10 +24,6 @@ class Read:
     top: Tensor
     out: Tensor
 
-    def view(self, *shape: int) -> "Read":
-        """The same with other leading dimensions."""
-        return Read(self.top.view(*shape, 1), self.out.view(*shape, -1))
-
     def split(self, sizes: Sequence[int]) -> "list[Read]":
         """Rows cut apart."""
         return [
@@ -67,9 +63,10 @@ def with_ones(values: Tensor) -> Tensor:
 class Shared:
     """Keys and values that several rows continue: N prompts, kept once.
 
-    keys of a layer: [N, kv heads, P, D]; values: [N, kv heads, P, D + 1]; mask: [N, 1, P], -inf behind a prompt's end, or None where
-    all are equally long; owner: [R], the prompt of each row; slots: [N, M], the rows of each prompt, and any row where
-    it has fewer; place: [R], where each row stands in slots.
+    keys of a layer: [N, kv heads, P, D]; values: [N, kv heads, P, D + 1]; mask: [N x kv heads, 1, P], -inf behind a
+    prompt's end, or None where all are equally long; owner: [R], the prompt of each row. Of R x kv heads questions,
+    slots: [N x kv heads, M], those at each prompt and head, and any where there are fewer; place: [R x kv heads], where
+    each one stands in slots.
     """
 
     keys: list[Tensor]
@@ -89,47 +86,47 @@ class Shared:
             mask.masked_fill_(
                 torch.arange(width, device=lengths.device) >= lengths[:, None, None], -torch.inf
             )
+            mask = mask.repeat_interleave(keys[0].shape[1], 0)
         nothing = owner[:0]
         whole = cls(keys=keys, values=values, mask=mask, owner=nothing, slots=nothing[None], place=nothing)
         return whole.continued_by(owner)
 
     def continued_by(self, owner: Tensor) -> Self:
         """The same prompts for other rows."""
+        heads = torch.arange(self.keys[0].shape[1], device=owner.device)
         counts = torch.bincount(owner, minlength=len(self.keys[0]))
         rows = torch.arange(len(owner), device=owner.device)
         rank = rows - (counts.cumsum(0) - counts)[owner]
         most = int(counts.max())
-        slots = rows.new_zeros((len(counts), most))
-        slots[owner, rank] = rows
-        return replace(self, owner=owner, slots=slots, place=owner * most + rank)
+        members = rows.new_zeros((len(counts), most))
+        members[owner, rank] = rows
+        slots = members[:, None] * len(heads) + heads[:, None]  # [N, kv heads, M]
+        place = (owner[:, None] * len(heads) + heads) * most + rank[:, None]  # [R, kv heads]
+        return replace(self, owner=owner, slots=slots.flatten(0, 1), place=place.flatten())
 
     def keep(self, rows: Tensor) -> Self:
         """Forget all rows but these, and the prompts that none of them continues."""
         used, owner = torch.unique(self.owner[rows], return_inverse=True)
         if len(used) == len(self.keys[0]):
             return self.continued_by(owner)
+        heads, width = self.keys[0].shape[1:3]
         fewer = replace(
             self,
             keys=[old[used] for old in self.keys],
             values=[old[used] for old in self.values],
-            mask=None if self.mask is None else self.mask[used],
+            mask=None if self.mask is None else self.mask.view(-1, heads, 1, width)[used].flatten(0, 1),
         )
         return fewer.continued_by(owner)
 
     def read(self, layer: int, q: Tensor) -> Read:
-        """What q [R, kv heads, queries, D] finds, each row in its prompt."""
-        prompts, members = self.slots.shape
-        heads, queries, size = q.shape[1:]
-        # Rows by the prompt they continue: [N x kv heads, members x queries, D].
-        asked = q[self.slots].transpose(1, 2).reshape(prompts * heads, -1, size)
-        mask = None if self.mask is None else self.mask.repeat_interleave(heads, 0)
-        found = read(asked, self.keys[layer].flatten(0, 1), self.values[layer].flatten(0, 1), mask)
-
-        def by_row(x: Tensor) -> Tensor:
-            x = x.view(prompts, heads, members, queries, -1).transpose(1, 2)
-            return x.reshape(prompts * members, heads, queries, -1)[self.place]
-
-        return Read(by_row(found.top), by_row(found.out))
+        """What q [R x kv heads, queries, D] finds, each row in its prompt."""
+        queries, size = q.shape[1:]
+        asked = q[self.slots].view(len(self.slots), -1, size)  # [N x kv heads, M x queries, D]
+        found = read(asked, self.keys[layer].flatten(0, 1), self.values[layer].flatten(0, 1), self.mask)
+        places = self.slots.numel()
+        return Read(
+            found.top.view(places, queries, 1)[self.place], found.out.view(places, queries, -1)[self.place]
+        )
 
 
 def _scores(q: Tensor, k: Tensor) -> Tensor:

@@ -71,6 +71,7 @@ class Decoder:
         self.head: nn.Module = model.lm_head
         self.rotary_module: nn.Module = model.model.rotary_emb
         self.head_dim: int = model.model.layers[0].self_attn.head_dim
+        self.heads: int = config.num_attention_heads
         self.kv_heads: int = config.num_key_value_heads
         self.window = _window(config)
 

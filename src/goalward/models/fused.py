@@ -37,10 +37,18 @@ class FusedDecoder:
         """From the model's weights as they are now."""
         self.decoder = decoder
         size = decoder.head_dim
-        self._heads = weight_of(decoder.layers[0].q).shape[0] // size
+        self._heads = decoder.heads
         self._pairs = torch.arange(size, device=decoder.embedding.device).view(2, -1).t().flatten()
         with torch.no_grad():
             self._layers = [self._fuse(layer) for layer in decoder.layers]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Take up the weights as they are now, in the memory that the copies have."""
+        for mine in self._layers:
+            fresh = self._fuse(mine.layer)
+            for old, new in zip(_copies(mine), _copies(fresh), strict=True):
+                old.copy_(new)
 
     def turns(self, length: int) -> Tensor:
         """The rotary factors of positions 0 to `length - 1`, [T, heads + kv heads, D / 2], complex."""
@@ -91,6 +99,11 @@ class FusedDecoder:
         """The rows [heads x D, ...] with each head's dimensions in pairs."""
         heads = rows.view(-1, len(self._pairs), *rows.shape[1:])
         return heads[:, self._pairs].flatten(0, 1)
+
+
+def _copies(layer: FusedLayer) -> list[Tensor]:
+    held = (layer.qkv, layer.bias, layer.head_norm, layer.gate_up)
+    return [tensor for tensor in held if tensor is not None]
 
 
 def fuse(decoder: Decoder) -> FusedDecoder | None:

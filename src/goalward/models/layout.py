@@ -17,6 +17,7 @@ from torch import Tensor
 
 from goalward.models.decoder import causal
 from goalward.models.policy import Policy
+from goalward.models.ragged import Ragged, usable
 from goalward.types import IntArray
 
 _WORTH_SHARING = 16
@@ -65,14 +66,14 @@ class Layout:
     """Tokens [B, T] of one forward pass, and where each sequence's stand in them.
 
     paths: for each sequence the flat places (in B x T) of its tokens, in their order;
-    positions: [B, T], each token's place in its sequence; rows: who attends to what. Where `rows` is empty
-    the tokens are plain sequences, padded on the right.
+    positions: [B, T], each token's place in its sequence; rows: who attends to what, part of the line after part.
+    Where `rows` is empty the tokens are plain sequences, padded on the right.
     """
 
     tokens: Tensor
     paths: tuple[Places, ...]
     positions: Tensor | None = None
-    rows: tuple[Rows, ...] = ()
+    rows: tuple[Rows | Ragged, ...] = ()
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """An `Attend` for the decoder: [1, N, heads, D] in and out."""
@@ -125,7 +126,12 @@ class _Packing:
 
     def __init__(self, policy: Policy) -> None:
         self._device = policy.device
-        self._dtype = policy.inner.get_input_embeddings().weight.dtype
+        decoder = policy.decoder
+        assert decoder is not None
+        self._dtype = decoder.embedding.dtype
+        heads = (decoder.heads, decoder.kv_heads, decoder.head_dim)
+        self._ragged = usable(self._device, self._dtype, *heads)
+        self._segments: list[tuple[int, Places]] = []
         self._tokens: list[IntArray] = []
         self._positions: list[Places] = []
         self._rows: list[Rows] = []
@@ -146,7 +152,11 @@ class _Packing:
                 self._tokens.append(tokens)
                 self._positions.append(np.arange(len(before), len(paths[index])))
                 self._size += len(tokens)
-            self._rows.append(self._side_by_side([(len(segments[i][1]), paths[i]) for i in order[start:end]]))
+            if self._ragged:
+                self._segments += [(len(segments[i][0]), paths[i]) for i in order[start:end]]
+            else:
+                continued = [(len(segments[i][1]), paths[i]) for i in order[start:end]]
+                self._rows.append(self._side_by_side(continued))
             start = end
         return paths
 
@@ -174,7 +184,7 @@ class _Packing:
             tokens=torch.from_numpy(tokens).to(self._device)[None],
             paths=paths,
             positions=torch.from_numpy(positions).to(self._device)[None],
-            rows=tuple(self._rows),
+            rows=(Ragged.of(self._segments, self._device),) if self._ragged else tuple(self._rows),
         )
 
 
