@@ -60,7 +60,9 @@ class Learner:
         self._policy = policy
         self._settings = settings
         self._schedule = optimizer
-        self._optimizer = Optimizer(policy.parameters(), optimizer)
+        inner = policy.inner
+        embeddings = [inner.get_input_embeddings().weight, inner.get_output_embeddings().weight]
+        self._optimizer = Optimizer(policy.parameters(), optimizer, embeddings)
         self._steps = steps
         self._temperature = temperature
         self._seed = seed

@@ -14,7 +14,11 @@ Gradients = list[Tensor | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerSettings:
-    """AdamW (arXiv:1711.05101). `warmup` is a share of all steps; `clip` bounds the gradient's norm, 0 is off."""
+    """AdamW (arXiv:1711.05101). `warmup` is a share of all steps; `clip` bounds the gradient's norm, 0 is off.
+
+    muon: the learning rate of Muon (Jordan et al. 2024), which then moves the matrices inside the layers, with the
+    same schedule; 0 leaves all to AdamW. For models that learn from nothing.
+    """
 
     learning_rate: float = 1e-5
     schedule: Literal["constant", "cosine", "linear"] = "constant"
@@ -22,6 +26,7 @@ class OptimizerSettings:
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip: float = 1.0
+    muon: float = 0.0
 
 
 def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
@@ -53,13 +58,37 @@ class Optimizer:
     vectors (norms, biases) do not.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], settings: OptimizerSettings) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        settings: OptimizerSettings,
+        embeddings: Sequence[Tensor] = (),
+    ) -> None:
+        """embeddings: matrices that stand outside the layers, where Muon does not belong."""
         self._settings = settings
         self._parameters = list(parameters)
         self._masters = [
             p if p.dtype == torch.float32 else p.detach().float().requires_grad_() for p in self._parameters
         ]
-        decays = [[m for m in self._masters if m.ndim >= 2], [m for m in self._masters if m.ndim < 2]]
+        outside = set(map(id, embeddings))
+        inside = [
+            m
+            for p, m in zip(self._parameters, self._masters, strict=True)
+            if settings.muon and m.ndim == 2 and id(p) not in outside
+        ]
+        moved = set(map(id, inside))
+        rest = [m for m in self._masters if id(m) not in moved]
+        decays = [[m for m in rest if m.ndim >= 2], [m for m in rest if m.ndim < 2]]
+        self._muon = (
+            torch.optim.Muon(
+                inside,
+                lr=settings.muon,
+                weight_decay=settings.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+            if inside
+            else None
+        )
         self._adamw = torch.optim.AdamW(
             [
                 {"params": group, "weight_decay": decay}
@@ -86,7 +115,12 @@ class Optimizer:
         for group in self._adamw.param_groups:
             group["lr"] = rate
         self._adamw.step()
-        self._adamw.zero_grad()
+        if self._muon is not None:
+            for group in self._muon.param_groups:
+                group["lr"] = self._settings.muon * rate / self._settings.learning_rate
+            self._muon.step()
+        for master in self._masters:
+            master.grad = None
         with torch.no_grad():
             for parameter, master in zip(self._parameters, self._masters, strict=True):
                 if parameter is not master:
@@ -95,11 +129,15 @@ class Optimizer:
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs to go on as if nothing had happened."""
-        return {"adamw": self._adamw.state_dict(), "masters": [m.detach() for m in self._own_masters()]}
+        muon = {} if self._muon is None else {"muon": self._muon.state_dict()}
+        masters = [m.detach() for m in self._own_masters()]
+        return {"adamw": self._adamw.state_dict(), "masters": masters, **muon}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a saved `state`."""
         self._adamw.load_state_dict(state["adamw"])
+        if self._muon is not None:
+            self._muon.load_state_dict(state["muon"])
         with torch.no_grad():
             for master, saved in zip(self._own_masters(), state["masters"], strict=True):
                 master.copy_(saved)
