@@ -16,6 +16,7 @@ FLOORS = [
     "bench",
     "benches",
     "stages",
+    "prove",
     "preflight",
     "loop",
     "wiring",

@@ -51,6 +51,30 @@ def noisy_chain(
         Console().print(benchmark.table(found))
 
 
+@bench.command("proofs")
+def proofs(
+    model: Annotated[
+        list[str] | None, typer.Option(help="A prover: a folder or a finished run; may be repeated.")
+    ] = None,
+    attempts: Annotated[int, typer.Option(min=1, help="Random walks at each theorem.")] = 16,
+    most: Annotated[int, typer.Option(min=64, help="Expansions of the search by size.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """set.mm's 687 theorems: random tactics and search by size, beside models at equal expansions; Lean judges.
+
+    Example: goalward bench proofs --model runs/proofs/expert_iteration
+    """
+    from goalward.benches import proofs as benchmark
+    from goalward.stages import resolve_model
+
+    with Console(stderr=True).status("") as status:
+        found = benchmark.study([resolve_model(name) for name in model or ()], attempts, most, status.update)
+    if as_json:
+        print(json.dumps(asdict(found), indent=1))
+    else:
+        Console().print(benchmark.table(found))
+
+
 @bench.command("relay")
 def relay(
     seeds: Annotated[int, typer.Option(min=1, help="Logs to learn from.")] = 3,

@@ -195,6 +195,35 @@ def chat(
     converse(model, temperature, max_tokens, console)
 
 
+@app.command()
+def prove(
+    statement: Annotated[
+        str, typer.Argument(help="A formula of propositional logic, such as 'p ∧ q → q ∧ p'.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Who guides the search: a folder, a finished run; else the size of goals."),
+    ] = None,
+    budget: Annotated[int, typer.Option(min=1, help="Goals to expand.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Search for a proof; prints it, its Lean term, and the verdicts of the kernel and of Lean.
+
+    Exit status 1 where none is found. Example: goalward prove "p ∧ q → q ∧ p"
+    """
+    from goalward.experience.search import SearchSettings
+    from goalward.prove import prove, text
+    from goalward.stages import resolve_model
+
+    found = prove(statement, model and resolve_model(model), SearchSettings(budget=budget, method="puct"))
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    else:
+        console.print(text(found), markup=False, highlight=False, soft_wrap=True)
+    if found.verdict == "open":
+        raise GoalwardError("no proof was found, and nothing refutes it")
+
+
 def main() -> None:
     """Run the command line. Exit status: 0, 1 (it failed) or 2 (what was asked for makes no sense)."""
     try:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-import hostile
+import hostile_bodies as hostile
 import pytest
 
 from goalward.formal import lean as lean_module

@@ -118,7 +118,7 @@ class Optimizer:
         if self._muon is not None:
             for group in self._muon.param_groups:
                 group["lr"] = self._settings.muon * rate / self._settings.learning_rate
-            self._muon.step()
+            self._muon.step()  # type: ignore[no-untyped-call]
         for master in self._masters:
             master.grad = None
         with torch.no_grad():

@@ -1,0 +1,104 @@
+"""`goalward prove`: one statement's proof, or what refutes it, with the verdicts of the kernel and of real Lean."""
+
+from dataclasses import asdict, dataclass
+
+from goalward.errors import UsageError
+from goalward.experience.prover import PolicyGuide
+from goalward.experience.search import SearchSettings, by_size, search
+from goalward.formal.export import lean_statement, lean_term
+from goalward.formal.formula import atoms, countermodel, parse
+from goalward.formal.lean import Job
+from goalward.formal.lean_find import find_lean
+from goalward.formal.proof import verify
+from goalward.formal.refute import disprove, lean_disproof
+from goalward.formal.script import lean_script
+from goalward.models.load import ModelConfig, load_policy
+
+MOST_VARIABLES = 16
+"""In a statement that is looked through for values that refute it; their number doubles with each variable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a statement. verdict: "proved", "refuted" or "open"; script: Lean tactics for people.
+
+    claim, term: what Lean was asked, empty where nothing was found; kernel: whether the kernel accepted it;
+    lean: its verdict, or why it was not asked; values: those that refute the statement.
+    """
+
+    statement: str
+    verdict: str
+    expansions: int
+    script: str = ""
+    claim: str = ""
+    term: str = ""
+    kernel: bool = False
+    lean: str = ""
+    values: dict[str, bool] | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self)
+
+
+def prove(statement: str, model: str | None, settings: SearchSettings) -> Answer:
+    """Search for a proof of `statement`, guided by `model` or, without one, by the size of goals.
+
+    Raises UsageError where it is no statement of propositional logic, or there is no such model.
+    """
+    wanted = parse(statement)
+    values = countermodel(wanted) if len(atoms(wanted)) <= MOST_VARIABLES else None
+    if values is not None:
+        claim, body = lean_disproof(disprove(wanted, values))
+        return Answer(
+            statement=str(wanted),
+            verdict="refuted",
+            expansions=0,
+            claim=claim,
+            term=body,
+            kernel=True,
+            lean=ask_lean(claim, body),
+            values=values,
+        )
+    guide = PolicyGuide(load_policy(ModelConfig(name=model))) if model else by_size
+    [found] = search([wanted], guide, settings)
+    if found.proof is not None:
+        term = verify(wanted, found.proof)
+        claim, body = lean_statement(wanted), lean_term(term, wanted)
+        return Answer(
+            statement=str(wanted),
+            verdict="proved",
+            expansions=found.expansions,
+            script=lean_script(wanted, found.proof),
+            claim=claim,
+            term=body,
+            kernel=True,
+            lean=ask_lean(claim, body),
+        )
+    return Answer(statement=str(wanted), verdict="open", expansions=found.expansions)
+
+
+def ask_lean(claim: str, body: str) -> str:
+    """Lean's verdict in a line; where there is no Lean, how to come by one."""
+    try:
+        lean = find_lean()
+    except UsageError as error:
+        return f"not asked: {error}"
+    [verdict] = lean.check([Job(statement=claim, body=body)])
+    axioms = f", axioms: {', '.join(verdict.axioms) or 'none'}" if verdict.status == "ok" else ""
+    return f"{verdict.status}{axioms} ({verdict.oracle})"
+
+
+def text(answer: Answer) -> str:
+    """What people read."""
+    if answer.verdict == "open":
+        return f"{answer.statement}\nno proof found in {answer.expansions} goals; try --budget {4 * max(answer.expansions, 16)}"
+    if answer.verdict == "refuted":
+        given = ", ".join(f"{name} = {value}" for name, value in (answer.values or {}).items())
+        head = f"{answer.statement}\nis false: {given}"
+    else:
+        head = answer.script
+    return (
+        f"{head}\n\nLean term of {answer.claim}:\n{answer.term}\n\n"
+        f"kernel: {'accepted' if answer.kernel else 'rejected'}; Lean: {answer.lean}; goals expanded: {answer.expansions}"
+    )
