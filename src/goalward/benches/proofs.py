@@ -58,9 +58,9 @@ def study(models: Sequence[str], attempts: int, most: int, say: Callable[[str], 
     spent = np.array([by_size(one, most) or most + 1 for one in statements])
     rows: list[tuple[str, BoolArray]] = [
         ("random tactics, 1 attempt", tries[:, 0]),
-        (f"random tactics, {attempts} attempts", tries.any(1)),
-        *((f"best first by size, {budget}", np.asarray(spent <= budget)) for budget in (*BUDGETS, most)),
+        (f"random tactics, {attempts} attempts", np.asarray(tries.any(1), np.bool_)),
     ]
+    rows += [(f"best first by size, {budget}", np.asarray(spent <= budget)) for budget in (*BUDGETS, most)]
     hard = ~tries.any(1) & (spent > most)
     for model in models:
         guide = PolicyGuide(load_policy(ModelConfig(name=model)))

@@ -212,7 +212,7 @@ def search(
 ) -> list[Search]:
     """Search for a proof of each statement, `side_by_side` at a time."""
     searches = [Search(statement, settings) for statement in statements]
-    waiting = searches[::-1]
+    waiting = [one for one in reversed(searches) if not one.over]
     active: list[Search] = []
     while active or waiting:
         while waiting and len(active) < side_by_side:

@@ -123,7 +123,7 @@ class Learner:
         seconds = time.perf_counter() - start
         trained = sum(e.rollout.prompt.size + e.rollout.completion.size for e in examples)
         return {
-            "loss": loss_sum / len(parts),
+            "loss": loss_sum,
             **{name: value / weight for name, value in sums.items() if weight},
             **({"logprob_gap": gap / tokens} if tokens else {}),
             "grad_norm": float(np.mean(norms)),
