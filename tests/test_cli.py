@@ -215,3 +215,16 @@ def test_log_says_what_there_is_to_learn_from(goalward, tmp_path: Path):
     assert "0.500" in goalward("log", path)[1]
     path.write_text(path.read_text() + '{"prompt": "p", "respon')
     plainly(goalward("log", path), 2, f"{path}, line 3", "cut off")
+
+
+def test_prove_says_what_it_found(goalward):
+    status, out, _ = goalward("prove", "p /\\ q -> q /\\ p", "--json")
+    found = json.loads(out)
+    assert (status, found["verdict"], found["kernel"]) == (0, "proved", True)
+    assert found["claim"] == "∀ (p q : Prop), And p q → And q p"
+    assert found["lean"].startswith(("ok", "not asked"))
+    status, out, _ = goalward("prove", "p → q")
+    assert status == 0
+    assert "is false: p = True, q = False" in out
+    plainly(goalward("prove", "p ∧"), 2, "not a formula", "column 4")
+    plainly(goalward("prove", "((p → q) → p) → p", "--budget", "3"), 1, "no proof was found")

@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -96,3 +97,31 @@ def test_gradients_of_lanes_add_up():
     optimizer.accumulate([torch.tensor([1.0, 0.0]), None])
     optimizer.accumulate([torch.tensor([2.0, 4.0]), None])
     assert optimizer.step(0.1) == 5.0
+
+
+def test_muon_moves_the_matrices_inside_and_resumes():
+    def make():
+        torch.manual_seed(0)
+        return [torch.nn.Parameter(torch.randn(shape)) for shape in ((6, 4), (4, 4), (4,))]
+
+    settings = OptimizerSettings(learning_rate=0.01, muon=0.02)
+    embedding, matrix, bias = make()
+    optimizer = Optimizer([embedding, matrix, bias], settings, [embedding])
+    before = [p.detach().clone() for p in (embedding, matrix, bias)]
+    optimizer.accumulate([torch.ones(6, 4), torch.ones(4, 4), torch.ones(4)])
+    optimizer.step(0.005)
+    # AdamW's first step is the rate itself in every place. Muon's is .2 sqrt(4) x .02 x .5 times the orthogonal part
+    # of the gradient, which for ones is 1/4 everywhere; Newton and Schulz's iteration gives it to a third.
+    assert torch.allclose(before[0] - embedding, torch.full((6, 4), 0.005), atol=1e-6)
+    moved = (before[1] - matrix).detach()
+    assert moved.std() < 1e-5
+    assert float(moved.mean()) == pytest.approx(0.4 * 0.01 / 4, rel=0.35)
+    state = copy.deepcopy(optimizer.state())  # as a checkpoint does
+    others = [torch.nn.Parameter(p.detach().clone()) for p in (embedding, matrix, bias)]
+    again = Optimizer(others, settings, [others[0]])
+    again.restore(state)
+    for one in (optimizer, again):
+        one.accumulate([torch.ones(6, 4), torch.eye(4), torch.ones(4)])
+        one.step(0.01)
+    assert torch.equal(matrix, others[1])
+    assert torch.equal(embedding, others[0])
