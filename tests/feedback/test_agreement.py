@@ -133,8 +133,10 @@ def test_who_needs_labels_is_known():
     assert all(without_labels(build_grader(spec)) for spec in ("vote", "soft_vote", "likelihood", multi))
     assert not any(without_labels(build_grader(spec)) for spec in ("strict", "random", "tags"))
     unlabelled = Group(task=replace(TASK, reference=None), rollouts=said("<answer>1</answer>"))
-    for name in GRADERS:
-        needs = build_grader(name).grade(unlabelled)[0].error is not None
+    statement = replace(unlabelled.task, messages=({"role": "user", "content": "⊢ p → p"},))
+    for name in GRADERS:  # one of them reads nothing but the question, which must then be a statement
+        asked = replace(unlabelled, task=statement) if name == "proof" else unlabelled
+        needs = build_grader(name).grade(asked)[0].error is not None
         assert needs == (name in COMPARE), name
 
 

@@ -1,4 +1,4 @@
-"""The prover: a small model that finds proofs, made by `recipes/proofs/expert_iteration.toml` from nothing."""
+"""The prover: architecture and tokenizer of a small model that `recipes/proofs/expert_iteration.toml` trains from nothing."""
 
 from pathlib import Path
 

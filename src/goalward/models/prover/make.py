@@ -1,14 +1,13 @@
-"""An untrained prover: a small Llama, and a tokenizer of one token for each symbol of goals and tactics.
+"""The prover: a small Llama's configuration, and a tokenizer of one token for each symbol of goals and tactics.
 
-`python -m goalward.models.prover.make FOLDER [SEED]` writes one.
+`python -m goalward.models.prover.make [FOLDER]` writes both.
 """
 
 import sys
 from pathlib import Path
 
-import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
 
 from goalward.formal.formula import ATOMS
 from goalward.formal.tactics import MOST_HYPOTHESES, NAMED, PLAIN
@@ -66,31 +65,27 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def make(folder: Path, seed: int = 0) -> None:
-    """Write an untrained prover."""
-    torch.manual_seed(seed)
+def make(folder: Path) -> None:
+    """Write configuration and tokenizer; the weights are drawn when the model is loaded as "new:"."""
     tokenizer = make_tokenizer()
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=128,
-            intermediate_size=384,
-            num_hidden_layers=6,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            max_position_embeddings=1024,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+    ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        architectures=["LlamaForCausalLM"],
+        **ids,
     )
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-    )
-    model.save_pretrained(folder)
+    config.save_pretrained(folder)
+    GenerationConfig(**ids).save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]) if len(sys.argv) > 1 else PATH, int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    make(Path(sys.argv[1]) if len(sys.argv) > 1 else PATH)
