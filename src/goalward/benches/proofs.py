@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Literal
 
 import numpy as np
 from rich.table import Table
@@ -25,6 +26,7 @@ from goalward.models.load import ModelConfig, load_policy
 from goalward.types import BoolArray
 
 BUDGETS = (16, 64)
+METHODS: tuple[Literal["best_first", "puct"], ...] = ("best_first", "puct")
 LONGEST = 40
 
 
@@ -70,12 +72,10 @@ def study(models: Sequence[str], attempts: int, most: int, say: Callable[[str], 
             read_script(s, "\n".join(t)) if t else None for s, t in zip(statements, scripts, strict=True)
         ]
         rows.append((f"{model}: one attempt", np.array([each is not None for each in found])))
-        for method in ("best_first", "puct"):
+        for method in METHODS:
             for budget in BUDGETS:
                 say(f"{model}: {method}, {budget}")
-                settings = SearchSettings(
-                    budget=budget, method=method, distance=0.25 if method == "best_first" else 1.0
-                )
+                settings = SearchSettings(budget=budget, method=method)
                 each = [one.proof for one in search(statements, guide, settings)]
                 rows.append((f"{model}: {method}, {budget}", np.array([one is not None for one in each])))
                 found += each
