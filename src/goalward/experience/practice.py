@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from goalward.experience.demonstrations import recorded
-from goalward.experience.prover import STEPS, goal_messages, value_text
+from goalward.experience.prover import goal_messages, value_text
 from goalward.experience.search import Guide, Node, Search, SearchSettings, by_size, holds, search
 from goalward.formal.formula import Formula, parse
 from goalward.formal.tactics import Goal
 from goalward.models.chat import Chat
+from goalward.models.prover import STEPS
 from goalward.types import Feedback, Group, Task
 
 

@@ -20,11 +20,9 @@ from goalward.formal.proof import read_statement
 from goalward.formal.tactics import Goal
 from goalward.models.layout import lay_out
 from goalward.models.policy import Policy
+from goalward.models.prover import STEPS
 from goalward.models.values import distribution
 from goalward.types import IntArray, Message, Rollout, Task
-
-STEPS = 64
-"""Values that can be said: 0 to 63 tactics left; the last says as many or more, or that there is no proof."""
 
 LONGEST_WALK = 64
 """Tactics in a sampled proof."""

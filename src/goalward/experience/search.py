@@ -15,9 +15,6 @@ from goalward.formal.formula import Formula, atom, atoms, canonical_names, impli
 from goalward.formal.proof import Proof, statement_goal
 from goalward.formal.tactics import Goal, Move, moves
 
-HOPELESS = 64.0
-"""Tactics: the estimate for a goal that has no proof, and the most that any other may come to."""
-
 
 class Appraisal(NamedTuple):
     """What a guide makes of a goal: how good each of its tactics is, summing to 1, and how many are left to its proof."""
@@ -110,7 +107,7 @@ class Search:
         self.nodes: dict[Goal, Node] = {}
         self._settings = settings
         self._path: list[Node] = []
-        self.root = self._node(statement_goal(statement), HOPELESS)
+        self.root = self._node(statement_goal(statement), 0.0)
 
     @property
     def proof(self) -> Proof | None:

@@ -4,3 +4,6 @@ from pathlib import Path
 
 PATH = Path(__file__).with_name("weights")
 """Its folder, in Hugging Face format."""
+
+STEPS = 64
+"""Values that can be said: 0 to 63 tactics left; the last says as many or more, or that there is no proof."""

@@ -11,13 +11,9 @@ from transformers import GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
 
 from goalward.formal.formula import ATOMS
 from goalward.formal.tactics import MOST_HYPOTHESES, NAMED, PLAIN
-from goalward.models.prover import PATH
+from goalward.models.prover import PATH, STEPS
 
 END, PAD, UNKNOWN, ANSWER = "<end>", "<pad>", "<unknown>", "▸"
-STEPS = 64
-"""Bins of the value: how many tactics are left, the last for as many and more, or no proof at all."""
-
-
 TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %} ▸ {{ message['content'] }}<end>"
