@@ -1,0 +1,49 @@
+// Products of matrices, a tile of TALL rows and PANEL columns at a time, whose sums stay in registers.
+//
+// Each number is summed in one order, whatever stands beside it: a row's result does not depend on the batch.
+#pragma once
+#include "vectors.h"
+
+// sums[r][w] += a(r, s) * b(s, w) over `steps` s. a(r, s) stands at a[r * down + s * along], row s of b at
+// b[s * next], PANEL wide.
+template <int ROWS>
+static inline void tile(int64_t steps, const float* a, int64_t down, int64_t along, const float* b, int64_t next,
+                        Vector (&sums)[ROWS][WIDE]) {
+    for (int64_t s = 0; s < steps; s++) {
+        Vector row[WIDE];
+        for (int w = 0; w < WIDE; w++) row[w] = load(b + s * next + w * LANES);
+        for (int r = 0; r < ROWS; r++) {
+            Vector x = splat(a[r * down + s * along]);
+            for (int w = 0; w < WIDE; w++) sums[r][w] += x * row[w];
+        }
+    }
+}
+
+// Calls `each(std::integral_constant<int, ROWS>, first row)` for tiles that cover `rows` rows.
+template <class Each>
+static inline void by_tiles(int64_t rows, Each each) {
+    int64_t r = 0;
+    for (; r + TALL <= rows; r += TALL) each(std::integral_constant<int, TALL>{}, r);
+    switch (rows - r) {
+        case 5: each(std::integral_constant<int, 5>{}, r); break;
+        case 4: each(std::integral_constant<int, 4>{}, r); break;
+        case 3: each(std::integral_constant<int, 3>{}, r); break;
+        case 2: each(std::integral_constant<int, 2>{}, r); break;
+        case 1: each(std::integral_constant<int, 1>{}, r); break;
+        default: break;
+    }
+}
+
+// a [rows, depth] times a packed matrix of `panels` panels, each [depth, PANEL]; `take(sums, row, column)` gets a tile.
+template <class Take>
+static inline void product(int64_t rows, int64_t depth, const float* a, int64_t stride, int64_t panels,
+                           const float* packed, Take take) {
+    for (int64_t p = 0; p < panels; p++) {
+        const float* b = packed + p * depth * PANEL;
+        by_tiles(rows, [&](auto count, int64_t r) {
+            Vector sums[count()][WIDE] = {};
+            tile<count()>(depth, a + r * stride, stride, 1, b, PANEL, sums);
+            take(sums, r, p * PANEL);
+        });
+    }
+}
