@@ -4,23 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from goalward.engines.cache import Memory, memory_for, row_bytes
+from goalward.engines.cache import memory_for, row_bytes
+from goalward.engines.compiled import CompiledWriter
 from goalward.engines.engine import Request, Sampling
 from goalward.engines.randomness import uniforms
-from goalward.engines.sampler import choose
 from goalward.engines.sheet import Job, Rows, Sheet, Written
 from goalward.engines.slots import SlotMemory, slot_length
+from goalward.engines.writer import StepWriter, Writer
 from goalward.errors import GoalwardError, UsageError
 from goalward.models.decoder import Decoder
 from goalward.models.fused import fuse
+from goalward.models.lanes import lanes, small
 from goalward.models.layout import common_start
+from goalward.models.packed import Packed
 from goalward.models.policy import Policy
 from goalward.types import Rollout
-
-_BLOCK = {"cpu": 1, "cuda": 8}
-"""Tokens sampled between looks at what has ended: to look makes a GPU wait, not to look wastes tokens."""
 
 _SIDE_BY_SIDE = {"cpu": 256, "cuda": 1024}
 """Sequences written at once. On a CPU more would fall out of its caches, and be slower."""
@@ -77,18 +76,23 @@ class NativeEngine:
         limit = min(sampling.max_tokens, room)
         return [Job(request=index, stream=s, prompt=request.prompt, limit=limit) for s in request.streams]
 
-    def _memory(self, jobs: Sequence[Job], shared: int) -> tuple[Memory, int]:
-        """Where the sequences of `jobs` are remembered, and how many of them at once."""
+    def _writer(self, jobs: Sequence[Job], shared: int) -> tuple[Writer, int]:
+        """What writes the sequences of `jobs`, and how many of them at once."""
         longest = max(len(job.prompt) + job.limit for job in jobs)
-        decoder = self.policy.decoder
-        on_gpu = self.policy.device.type == "cuda"
-        if on_gpu and decoder is not None and self.policy.lean(longest) is not None:
+        policy, device = self.policy, self.policy.device
+        decoder = policy.lean(longest)
+        on_gpu = device.type == "cuda"
+        if decoder is not None and small(policy):
+            packed = Packed.of(decoder, longest)
+            if packed is not None:
+                return CompiledWriter(packed, longest, shared, policy.eos_ids, lanes(policy)), self.max_batch
+        if decoder is not None and on_gpu:
             slots = self._slots_for(decoder, min(len(jobs), self.max_batch), longest)
             if slots is not None:
-                return slots, slots.rows
+                return StepWriter(slots, device), slots.rows
         capacity = self._that_fit(self.max_batch, longest) if on_gpu else self.max_batch
         fused = None if decoder is None else fuse(decoder)  # from the weights of now
-        return memory_for(self.policy, fused, longest, shared), capacity
+        return StepWriter(memory_for(policy, fused, longest, shared), device), capacity
 
     def _slots_for(self, decoder: Decoder, rows: int, longest: int) -> SlotMemory | None:
         """The slots that are there, or larger ones; None where layers are not what can be fused."""
@@ -113,56 +117,43 @@ class NativeEngine:
         """Write all `jobs`, some side by side; when some have ended, others take their places."""
         if not jobs:
             return []
-        memory, capacity = self._memory(jobs, shared)
+        writer, capacity = self._writer(jobs, shared)
         sheet = Sheet(jobs, frozenset(self.policy.eos_ids), sampling.stop, self.policy.chat.text)
         waiting = np.arange(len(jobs))
-        rows = waiting[:0]  # the job that each row of the memory belongs to
-        chosen = torch.zeros(0, dtype=torch.long, device=self.policy.device)  # what each row said last
+        rows = waiting[:0]  # the job that each row of the writer belongs to
         while waiting.size or rows.size:
-            logits = [memory.step(chosen)] if rows.size else []
             room = capacity - rows.size
-            if waiting.size and (not rows.size or (memory.grows and room >= _REFILL * capacity)):
+            if waiting.size and (not rows.size or (writer.grows and room >= _REFILL * capacity)):
                 fresh, waiting = waiting[:room], waiting[room:]
-                logits.append(self._admit(memory, [jobs[i] for i in fresh]))
+                self._admit(writer, [jobs[i] for i in fresh])
                 rows = np.concatenate([rows, fresh])
-            chosen = self._block(memory, torch.cat(logits), sheet, rows, sampling, seed)
+            self._block(writer, sheet, rows, sampling, seed)
             going = sheet.going(rows)
             # Ended sequences leave when there are many, when others wait for their places, or when one is full.
             wanted = waiting.size and capacity - going.sum() >= _REFILL * capacity
-            if going.mean() <= _COMPACT or wanted or memory.room == 0:
-                kept = torch.from_numpy(np.flatnonzero(going)).to(chosen.device)
-                memory.keep(kept)
-                chosen, rows = chosen[kept], rows[going]
+            if going.mean() <= _COMPACT or wanted or writer.full:
+                writer.keep(np.flatnonzero(going))
+                rows = rows[going]
         return sheet.written()
 
-    def _admit(self, memory: Memory, jobs: Sequence[Job]) -> Tensor:
+    def _admit(self, writer: Writer, jobs: Sequence[Job]) -> None:
         prompts = {job.request: job.prompt for job in jobs}
         place = {request: index for index, request in enumerate(prompts)}
-        owner = torch.tensor([place[job.request] for job in jobs], device=self.policy.device)
-        return memory.admit(list(prompts.values()), owner, max(job.limit for job in jobs))
+        owner = np.array([place[job.request] for job in jobs])
+        writer.admit(list(prompts.values()), owner, np.array([job.limit for job in jobs]))
 
-    def _block(
-        self, memory: Memory, logits: Tensor, sheet: Sheet, rows: Rows, sampling: Sampling, seed: int
-    ) -> Tensor:
-        """Write a few tokens a row, from the logits of the first; returns each row's last."""
-        device = logits.device
-        count = min(_BLOCK.get(device.type, 1), sheet.room(rows), memory.room + 1)
-        uniform = torch.from_numpy(uniforms(seed, sheet.streams[rows], sheet.done[rows], count)).to(device)
-        tokens: list[Tensor] = []
-        logprobs: list[Tensor] = []
-        for column in range(count):
-            if column:
-                logits = memory.step(tokens[-1])
-            token, logprob = choose(logits, uniform[:, column], sampling)
-            tokens.append(token)
-            logprobs.append(logprob)
-        sheet.note(rows, torch.stack(tokens, 1).cpu().numpy(), torch.stack(logprobs, 1).cpu().numpy())
-        if not sheet.finite(rows, count):
+    def _block(self, writer: Writer, sheet: Sheet, rows: Rows, sampling: Sampling, seed: int) -> None:
+        """Write a few tokens a row."""
+        left = sheet.left(rows)
+        tokens, logprobs = writer.write(
+            left, lambda count: uniforms(seed, sheet.streams[rows], sheet.done[rows], count), sampling
+        )
+        if not np.isfinite(logprobs[left > 0]).all():
             raise GoalwardError(
                 f"model {self.policy.name!r} gives logits that are not numbers: its training has diverged, or its weights"
                 " are damaged; a lower learning rate may help"
             )
-        return tokens[-1]
+        sheet.note(rows, tokens, logprobs)
 
 
 def _rollout(job: Job, written: Written, version: int) -> Rollout:

@@ -46,10 +46,10 @@ class Sheet:
         self._going = np.ones(len(jobs), np.bool_)
         self._eos, self._stop, self._decode = eos, stop, decode
 
-    def room(self, rows: Rows) -> int:
-        """How many tokens fit into each of these lines that still goes on."""
-        left = (self._limits - self.done)[rows]
-        return int(left[self._going[rows]].min())
+    def left(self, rows: Rows) -> Rows:
+        """How many tokens fit into each of these lines; 0 where it has ended."""
+        left: Rows = np.where(self._going[rows], (self._limits - self.done)[rows], 0)
+        return left
 
     def going(self, rows: Rows) -> BoolArray:
         """Which of these have not ended."""
@@ -67,14 +67,6 @@ class Sheet:
         may_end = np.isin(tokens, list(self._eos)).any(1) | (self.done[rows] >= self._limits[rows])
         for row in np.flatnonzero(self._going[rows] & (may_end | bool(self._stop))):
             self._look(int(rows[row]), int(seen[row]))
-
-    def finite(self, rows: Rows, count: int) -> bool:
-        """Whether the newest `count` log-probabilities of these lines are numbers."""
-        going = rows[self._going[rows]]
-        if not going.size:
-            return True
-        newest = self._logprobs[going[:, None], self.done[going, None] - 1 - np.arange(count)]
-        return bool(np.isfinite(newest).all())
 
     def written(self) -> list[Written]:
         """All lines, each up to its end."""

@@ -73,7 +73,12 @@ def _built(name: str, compiler: str) -> Path:
 def _key(source: Path, compiler: str) -> str:
     """Of all that the result hangs on: the text, the compiler, and the CPU that it compiles for."""
     parts = [path.read_bytes() for path in (source, *sorted(_HERE.glob("*.h")))]
-    parts += [" ".join(_FLAGS).encode(), compiler.encode(), str(Path(compiler).stat().st_mtime_ns).encode(), _cpu()]
+    parts += [
+        " ".join(_FLAGS).encode(),
+        compiler.encode(),
+        str(Path(compiler).stat().st_mtime_ns).encode(),
+        _cpu(),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -81,7 +86,9 @@ def _cpu() -> bytes:
     """What the CPU can do: a home directory may be shared by machines that differ."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else list(os.uname())
-    return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))} or lines)).encode()
+    return "\n".join(
+        sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))} or lines)
+    ).encode()
 
 
 def _folder() -> Path:

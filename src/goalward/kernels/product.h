@@ -2,7 +2,12 @@
 //
 // Each number is summed in one order, whatever stands beside it: a row's result does not depend on the batch.
 #pragma once
+#include <type_traits>
+
 #include "vectors.h"
+
+// Columns as whole panels.
+static inline int64_t padded(int64_t columns) { return (columns + PANEL - 1) / PANEL * PANEL; }
 
 // sums[r][w] += a(r, s) * b(s, w) over `steps` s. a(r, s) stands at a[r * down + s * along], row s of b at
 // b[s * next], PANEL wide.

@@ -82,9 +82,9 @@ class FusedDecoder:
 
     def _fuse(self, layer: Layer) -> FusedLayer:
         bias = None
-        if _base(layer.q).bias is not None:
-            turning = [self._paired(_base(linear).bias) for linear in (layer.q, layer.k)]
-            bias = torch.cat([*turning, _base(layer.v).bias])
+        if plain(layer.q).bias is not None:
+            turning = [self._paired(plain(linear).bias) for linear in (layer.q, layer.k)]
+            bias = torch.cat([*turning, plain(layer.v).bias])
         norms = ((layer.q_norm, self._heads), (layer.k_norm, self.decoder.kv_heads))
         rows = [self._paired(weight_of(norm)).expand(n, -1) for norm, n in norms if norm is not None]
         return FusedLayer(
@@ -109,7 +109,7 @@ def _copies(layer: FusedLayer) -> list[Tensor]:
 def fuse(decoder: Decoder) -> FusedDecoder | None:
     """A FusedDecoder; None where the layers are not what it takes apart: linear modules, maybe with adapters."""
     for layer in decoder.layers:
-        linears = [_base(module) for module in (layer.q, layer.k, layer.v, layer.gate, layer.up)]
+        linears = [plain(module) for module in (layer.q, layer.k, layer.v, layer.gate, layer.up)]
         if not all(isinstance(linear, torch.nn.Linear) for linear in linears):
             return None
         if any(linear.bias is not None for linear in linears[3:]):
@@ -119,11 +119,12 @@ def fuse(decoder: Decoder) -> FusedDecoder | None:
 
 def weight_of(module: Any) -> Tensor:
     """A module's weight, with its adapters where PEFT wraps it."""
-    weight: Tensor = _base(module).weight
+    weight: Tensor = plain(module).weight
     for name in getattr(module, "active_adapters", ()):
         weight = weight + module.get_delta_weight(name)
     return weight
 
 
-def _base(linear: Any) -> Any:
+def plain(linear: Any) -> Any:
+    """The module inside PEFT's wrapper, if there is one."""
     return linear.get_base_layer() if hasattr(linear, "get_base_layer") else linear

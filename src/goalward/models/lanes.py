@@ -21,9 +21,12 @@ T = TypeVar("T")
 
 def lanes(policy: Policy) -> int:
     """How many lanes to work in: one for each of torch's threads, or a single one with all of them."""
-    if policy.device.type != "cpu" or sum(p.numel() for p in policy.inner.parameters()) > _SMALL:
-        return 1
-    return torch.get_num_threads()
+    return torch.get_num_threads() if small(policy) else 1
+
+
+def small(policy: Policy) -> bool:
+    """Whether a CPU computes the policy, and it is so small that lanes are faster."""
+    return policy.device.type == "cpu" and sum(p.numel() for p in policy.inner.parameters()) <= _SMALL
 
 
 def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:

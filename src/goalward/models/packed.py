@@ -1,0 +1,174 @@
+"""A small model's weights as the C++ kernels read them: in panels, a copy made anew where they have changed.
+
+A panel holds as many rows of a matrix as a register tile has columns, and of these one input after another, so that
+a kernel reads memory from front to back.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from goalward.kernels.build import load
+from goalward.models.decoder import Decoder, Layer
+from goalward.models.fused import plain, weight_of
+
+_MOST_SHARING = 16
+"""Queries that read one key, as forward.cpp has room for."""
+
+_FLOATS = ctypes.c_void_p
+
+
+class _Layer(ctypes.Structure):
+    """`struct Layer` of forward.cpp."""
+
+    _fields_ = [
+        (name, _FLOATS)
+        for name in (
+            *("input_norm", "qkv", "qkv_bias", "q_norm", "k_norm"),
+            *("out", "post_norm", "gate", "up", "down"),
+        )
+    ]
+
+
+class _Model(ctypes.Structure):
+    """`struct Model` of forward.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("layers", "hidden", "heads", "kv_heads", "size", "mlp")),
+        ("vocabulary", ctypes.c_int64),
+        ("epsilon", ctypes.c_float),
+        *((name, _FLOATS) for name in ("embedding", "norm", "head", "head_bias", "cosine", "sine")),
+        ("layer", ctypes.POINTER(_Layer)),
+    ]
+
+
+class Packed:
+    """One model's copy. `pointer` is what kernels take; it is good while this lives.
+
+    block: the tokens whose keys stand side by side; room for keys comes in whole blocks.
+    """
+
+    @classmethod
+    def of(cls, decoder: Decoder, longest: int) -> Self | None:
+        """From the weights as they are now, for sequences of up to `longest` tokens.
+
+        None where there is no compiler, or the model is not what the kernels know: fp32 on a CPU, linear modules
+        (with adapters or without), biases on queries, keys and values at most, SiLU.
+        """
+        library = load("forward") if _plain_kind(decoder) else None
+        if library is None:
+            return None
+        library.lanes_of_vector.restype = library.panel_width.restype = ctypes.c_int64
+        if decoder.head_dim % library.lanes_of_vector():
+            return None
+        return cls(decoder, library, longest)
+
+    @torch.no_grad()
+    def __init__(self, decoder: Decoder, library: ctypes.CDLL, longest: int) -> None:
+        """See `of`."""
+        self.library = library
+        self.block = int(library.lanes_of_vector())
+        self.vocabulary = _rows(decoder.head)
+        self._panel = int(library.panel_width())
+        self._kept: list[Tensor] = []
+        first = decoder.layers[0]
+        cos, signed = decoder.rotary(longest, decoder.embedding)
+        half = decoder.head_dim // 2
+        layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
+        self._model = _Model(
+            layers=len(decoder.layers),
+            hidden=decoder.embedding.shape[1],
+            heads=decoder.heads,
+            kv_heads=decoder.kv_heads,
+            size=decoder.head_dim,
+            mlp=_rows(first.gate),
+            vocabulary=self.vocabulary,
+            epsilon=_epsilon(first.input_norm),
+            embedding=self._hold(decoder.embedding),
+            norm=self._vector(weight_of(decoder.norm)),
+            head=self._matrix(weight_of(decoder.head)),
+            head_bias=self._vector(plain(decoder.head).bias),
+            cosine=self._hold(cos[:, 0, :half]),
+            sine=self._hold(signed[:, 0, half:]),
+            layer=layers,
+        )
+        self.pointer = ctypes.byref(self._model)
+        self.floats_a_token = 2 * len(decoder.layers) * decoder.kv_heads * decoder.head_dim
+
+    @property
+    def padded_vocabulary(self) -> int:
+        """Logits of a position, in whole panels."""
+        return -(-self.vocabulary // self._panel) * self._panel
+
+    def _layer(self, layer: Layer) -> _Layer:
+        together = (layer.q, layer.k, layer.v)
+        biases = [plain(linear).bias for linear in together]
+        return _Layer(
+            input_norm=self._vector(weight_of(layer.input_norm)),
+            qkv=self._matrix(torch.cat([weight_of(linear) for linear in together])),
+            qkv_bias=None if biases[0] is None else self._vector(torch.cat(biases)),
+            q_norm=None if layer.q_norm is None else self._vector(weight_of(layer.q_norm)),
+            k_norm=None if layer.k_norm is None else self._vector(weight_of(layer.k_norm)),
+            out=self._matrix(weight_of(layer.o)),
+            post_norm=self._vector(weight_of(layer.post_norm)),
+            gate=self._matrix(weight_of(layer.gate)),
+            up=self._matrix(weight_of(layer.up)),
+            down=self._matrix(weight_of(layer.down)),
+        )
+
+    def _matrix(self, weight: Tensor) -> int:
+        """A matrix [rows, depth] as panels [rows / PANEL, depth, PANEL]; zeros where rows end."""
+        padded = pad(weight, (0, 0, 0, -len(weight) % self._panel))
+        return self._hold(padded.view(-1, self._panel, weight.shape[1]).transpose(1, 2))
+
+    def _vector(self, weight: Tensor | None) -> int | None:
+        return None if weight is None else self._hold(pad(weight, (0, -len(weight) % self._panel)))
+
+    def _hold(self, tensor: Tensor) -> int:
+        """The address of the tensor, or of a copy, which stays as long as this does."""
+        self._kept.append(tensor.detach().contiguous())
+        return self._kept[-1].data_ptr()
+
+
+def _plain_kind(decoder: Decoder) -> bool:
+    """Whether all that the kernels do is all that the model does."""
+    weight = decoder.embedding
+    if weight.device.type != "cpu" or type(decoder.embed) is not nn.Embedding:
+        return False
+    if decoder.head_dim % 2 or decoder.heads // decoder.kv_heads > _MOST_SHARING:
+        return False
+    linears = [decoder.head]
+    norms = [decoder.norm]
+    for layer in decoder.layers:
+        turning = (layer.q, layer.k, layer.v)
+        bare = (layer.o, layer.gate, layer.up, layer.down)
+        linears += [*turning, *bare]
+        norms += [n for n in (layer.input_norm, layer.post_norm, layer.q_norm, layer.k_norm) if n is not None]
+        if not _silu(layer.activation) or any(
+            getattr(plain(linear), "bias", None) is not None for linear in bare
+        ):
+            return False
+        if len({getattr(plain(linear), "bias", None) is None for linear in turning}) > 1:
+            return False
+    parameters = [p for module in (*linears, *norms) for p in module.parameters()]
+    return (
+        all(isinstance(plain(linear), nn.Linear) for linear in linears)
+        and len(set(map(_epsilon, norms))) == 1
+        and all(p.dtype == torch.float32 for p in (*parameters, weight))
+    )
+
+
+def _silu(activation: Callable[[Tensor], Tensor]) -> bool:
+    return type(activation).__name__ in ("SiLU", "SiLUActivation")
+
+
+def _epsilon(norm: Any) -> float:
+    return float(norm.variance_epsilon)
+
+
+def _rows(linear: Any) -> int:
+    return int(plain(linear).weight.shape[0])
