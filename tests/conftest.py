@@ -25,6 +25,7 @@ SHAPE = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
+    "head_dim": 16,
     "max_position_embeddings": 256,
     "initializer_range": 0.15,
     "bos_token_id": None,
@@ -34,7 +35,7 @@ SHAPE = {
 
 ARCHITECTURES = {
     "qwen2": lambda: transformers.Qwen2Config(**SHAPE, tie_word_embeddings=True),
-    "qwen3": lambda: transformers.Qwen3Config(**SHAPE, head_dim=16),
+    "qwen3": lambda: transformers.Qwen3Config(**SHAPE),
     "llama": lambda: transformers.LlamaConfig(
         **SHAPE,
         rope_parameters={
@@ -49,7 +50,8 @@ ARCHITECTURES = {
     "mistral": lambda: transformers.MistralConfig(**SHAPE, sliding_window=None),
     # The decoder does not know these two: one of another family, one with a short window.
     "gpt_neox": lambda: transformers.GPTNeoXConfig(
-        **{k: v for k, v in SHAPE.items() if k != "num_key_value_heads"}, tie_word_embeddings=False
+        **{k: v for k, v in SHAPE.items() if k not in ("num_key_value_heads", "head_dim")},
+        tie_word_embeddings=False,
     ),
     "mistral_window": lambda: transformers.MistralConfig(**SHAPE, sliding_window=8),
 }

@@ -28,6 +28,7 @@ FLOORS = [
     "learning",
     "engines",
     "models",
+    "kernels",
     "tasks",
     "feedback",
     "formal",
@@ -49,6 +50,7 @@ LIGHT = [
     "runs.run",
     "runs.files",
     "evaluation.statistics",
+    "kernels.build",
     "models.pocket",
 ]
 

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from goalward.engines.compiled import CompiledWriter
 from goalward.engines.engine import Request, Sampling
 from goalward.engines.native import NativeEngine
 from goalward.errors import GoalwardError, UsageError
+from goalward.kernels.build import find_compiler
 from goalward.models.load import LoRA
 
 ARCHITECTURES = ["qwen2", "qwen3", "llama", "mistral", "gpt_neox", "mistral_window"]
@@ -12,6 +14,16 @@ PROMPTS = [
     np.random.default_rng(i).integers(0, 256, size=n).astype(np.int32) for i, n in enumerate((5, 23, 1, 12))
 ]
 GREEDY = Sampling(temperature=0.0, max_tokens=20)
+
+
+@pytest.fixture(params=["C++", "PyTorch"], autouse=True)
+def way(request, monkeypatch):
+    """Every test with the kernels, and without them."""
+    if request.param == "PyTorch":
+        monkeypatch.setattr("goalward.models.packed.load", lambda name: None)
+    elif find_compiler() is None:
+        pytest.skip("there is no C++ compiler")
+    return request.param
 
 
 def ask(policy, sampling, prompts=PROMPTS, streams=(0,), seed=0, **engine):
@@ -214,12 +226,13 @@ def test_rows_are_admitted_while_others_are_being_written(tiny_policy, monkeypat
     seen = []
     admit = NativeEngine._admit
 
-    def watch(self, memory, jobs):
-        seen.append((len(getattr(memory, "_cohorts", [])), len(jobs)))
-        return admit(self, memory, jobs)
+    def watch(self, writer, jobs):
+        under_way = len(writer._rows) if isinstance(writer, CompiledWriter) else len(writer._memory._cohorts)
+        seen.append((under_way, len(jobs)))
+        return admit(self, writer, jobs)
 
     monkeypatch.setattr(NativeEngine, "_admit", watch)
     requests = [Request(prompt=prompt, streams=tuple(range(8))) for prompt in PROMPTS]
     engine.generate(requests, Sampling(max_tokens=40), seed=0)
     assert sum(count for _, count in seen) == 32
-    assert max(cohorts for cohorts, _ in seen) > 0  # continuous batching: not wave after wave
+    assert max(under_way for under_way, _ in seen) > 0  # continuous batching: not wave after wave

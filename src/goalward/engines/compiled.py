@@ -37,7 +37,8 @@ class CompiledWriter:
     Keys and values lie in stretches: one for each prompt, one for each row's own tokens, and one for what all prompts
     begin with. A stretch is in an arena, which lives as long as one of its rows.
 
-    A row's tokens do not depend on its neighbours: each number is summed in one order, whatever stands beside it.
+    A row's tokens do not depend on its neighbours, but for how many tokens all prompts share: each number is summed in
+    one order, whatever stands beside it.
     """
 
     grows = True

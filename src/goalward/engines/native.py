@@ -36,7 +36,8 @@ class NativeEngine:
 
     A token depends on its neighbours in the batch only through rounding in the last place, as matrix
     products of another shape add in another order; where a uniform number falls just there (about
-    once in a million tokens), another token is sampled.
+    once in a million tokens), another token is sampled. CompiledWriter adds in one order: there only what
+    all prompts begin with matters, as it is read apart.
     """
 
     def __init__(self, policy: Policy, max_batch: int | None = None) -> None:

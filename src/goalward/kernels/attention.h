@@ -35,7 +35,11 @@ static inline void score(const float* const* queries, const Stretch& stretch, in
     int64_t b = 0;
     for (; b + 4 <= blocks; b += 4)
         score_blocks<Q, 4>(queries, stretch.keys + b * size * LANES, size, scores, at + b * LANES);
-    for (; b < blocks; b++)
+    if (b + 2 <= blocks) {
+        score_blocks<Q, 2>(queries, stretch.keys + b * size * LANES, size, scores, at + b * LANES);
+        b += 2;
+    }
+    if (b < blocks)
         score_blocks<Q, 1>(queries, stretch.keys + b * size * LANES, size, scores, at + b * LANES);
 }
 

@@ -28,35 +28,62 @@ static inline void truncate(int64_t vocabulary, float* mass, const Sampling& sam
     }
 }
 
-// The token whose share of the mass `uniform` falls into, never one without mass; its log-probability before the cut.
-// Overwrites the logits, which have room up to a whole panel.
+// A block of tokens is summed at once: whose share of the mass is sought is found by blocks first.
+constexpr int64_t BLOCK = 64;
+
+static inline float block_sum(const float* mass, int64_t at, int64_t end) {
+    if (at + BLOCK > end) return std::accumulate(mass + at, mass + end, 0.0f);
+    Vector part = {};
+    for (int64_t i = at; i < at + BLOCK; i += LANES) part += load(mass + i);
+    return sum(part);
+}
+
+static inline double total_of(const float* mass, int64_t vocabulary) {
+    double total = 0;
+    for (int64_t i = 0; i < vocabulary; i += BLOCK) total += block_sum(mass, i, vocabulary);
+    return total;
+}
+
+// The first token whose cumulative mass exceeds `aim`, never one without mass.
+static inline int64_t invert(const float* mass, int64_t vocabulary, double aim, int64_t heaviest) {
+    double reached = 0;
+    int64_t found = heaviest;
+    for (int64_t at = 0; at < vocabulary; at += BLOCK) {
+        const float here = block_sum(mass, at, vocabulary);
+        if (reached + here <= aim) {
+            reached += here;
+            continue;
+        }
+        for (int64_t i = at; i < std::min(at + BLOCK, vocabulary); i++) {
+            if (mass[i] > 0) found = i;
+            if ((reached += mass[i]) > aim) return found;
+        }
+    }
+    return found;  // rounding carried the aim to the very end
+}
+
+// The token whose share of the mass `uniform` falls into; its log-probability before the cut, which is not a number where
+// a logit is not. Overwrites the logits, which have room up to a whole panel and zeros behind their end.
 static inline int32_t choose(int64_t vocabulary, float* logits, float uniform, const Sampling& sampling,
                              float* logprob) {
-    float top = logits[0];
-    int64_t best = 0;
-    for (int64_t i = 1; i < vocabulary; i++)
-        if (logits[i] > top) top = logits[i], best = i;
-    if (!std::isfinite(top)) return *logprob = NAN, 0;
+    Vector doubt = {};  // a sum of zeros, unless there is something that is no finite number
+    for (int64_t i = 0; i < vocabulary; i += LANES) doubt += load(logits + i) * 0.0f;
+    if (sum(doubt) != 0) return *logprob = NAN, 0;
+    for (int64_t i = vocabulary; i < padded(vocabulary); i++) logits[i] = -INFINITY;
+    Vector highest = load(logits);
+    for (int64_t i = LANES; i < vocabulary; i += LANES) highest = larger(load(logits + i), highest);
+    const int64_t best = std::find(logits, logits + vocabulary, largest(highest)) - logits;
+    const float top = logits[best];
     const float scale = sampling.temperature == 0 ? 1.0f : 1.0f / sampling.temperature;
     for (int64_t i = 0; i < vocabulary; i += LANES) store(logits + i, exponential((load(logits + i) - top) * scale));
-    double total = 0;
-    for (int64_t i = 0; i < vocabulary; i++) total += logits[i];
-    const float heaviest = logits[best];
-    if (sampling.temperature == 0) return *logprob = (float)std::log(heaviest / total), best;
-    double kept = total;
-    std::vector<float> whole;
-    if (sampling.top_k || sampling.top_p < 1) {
-        whole.assign(logits, logits + vocabulary);
-        truncate(vocabulary, logits, sampling);
-        kept = 0;
-        for (int64_t i = 0; i < vocabulary; i++) kept += logits[i];
+    const double total = total_of(logits, vocabulary);
+    if (sampling.temperature == 0) return *logprob = (float)std::log(logits[best] / total), best;
+    if (sampling.top_k == 0 && sampling.top_p >= 1) {
+        const int64_t token = invert(logits, vocabulary, uniform * total, best);
+        return *logprob = (float)std::log(logits[token] / total), token;
     }
-    const double aim = uniform * kept;
-    double reached = 0;
-    for (int64_t i = 0; i < vocabulary; i++) {
-        if (logits[i] > 0) best = i;
-        if ((reached += logits[i]) > aim) break;
-    }
-    *logprob = (float)std::log((whole.empty() ? logits[best] : whole[best]) / total);
-    return best;
+    const std::vector<float> whole(logits, logits + vocabulary);
+    truncate(vocabulary, logits, sampling);
+    const int64_t token = invert(logits, vocabulary, uniform * total_of(logits, vocabulary), best);
+    return *logprob = (float)std::log(whole[token] / total), token;
 }
