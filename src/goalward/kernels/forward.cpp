@@ -2,17 +2,16 @@
 //
 // A step of a small model is so little work that what it waits for is the number of operations, and threads that wait
 // for each other. So a lane takes some rows through the whole model, token after token, before it looks up again.
-// forward.py makes the tables that stand here as structures, and says what they mean.
+// Model and Layer are made by models/packed.py, Row by engines/compiled.py.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <thread>
 #include <vector>
 
-#include "attention.h"
 #include "choose.h"
 #include "lanes.h"
 #include "product.h"
+#include "stretches.h"
 
 struct Layer {
     const float *input_norm, *qkv, *qkv_bias, *q_norm, *k_norm, *out, *post_norm, *gate, *up, *down;
