@@ -245,7 +245,10 @@ def _use_free_cores() -> None:
     if not torch.cuda.is_available():
         print(use_free_cores(), file=sys.stderr)
         if find_compiler() is None:
-            print("CPU: no C++ compiler; with one (g++ or clang++) small models are twice as fast", file=sys.stderr)
+            print(
+                "CPU: no C++ compiler; with one (g++ or clang++) small models are twice as fast",
+                file=sys.stderr,
+            )
 
 
 def _recipe(name: str, overrides: list[str] | None) -> "Recipe":

@@ -7,6 +7,7 @@ import torch
 from goalward.engines.compiled import CompiledWriter
 from goalward.engines.engine import Request, Sampling
 from goalward.engines.native import NativeEngine
+from goalward.errors import UsageError
 from goalward.kernels.build import find_compiler
 from goalward.models import packed
 from goalward.models.load import LoRA
@@ -140,3 +141,8 @@ def test_a_single_weight_that_is_not_a_number_is_noticed(tiny_policy):
         policy.inner.lm_head.weight[17, 3] = float("nan")
     with pytest.raises(Exception, match="logits that are not numbers"):
         ask(policy)
+
+
+def test_a_token_without_embedding_is_refused(tiny_policy):
+    with pytest.raises(UsageError, match="token 272, and the model embeddings for 272"):
+        ask(tiny_policy(), prompts=[np.array([3, 272], np.int32)])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from goalward.engines.engine import Sampling
 from goalward.engines.writer import Draw, Places
+from goalward.errors import UsageError
 from goalward.models.packed import Packed
 from goalward.types import FloatArray, IntArray
 
@@ -121,6 +122,11 @@ class CompiledWriter:
 
     def _read(self, rows: NDArray[np.void], prompts: Sequence[IntArray], logits: FloatArray | None) -> None:
         lines = [np.ascontiguousarray(prompt, np.int32) for prompt in prompts]
+        highest = max(int(line.max()) for line in lines)
+        if highest >= self._packed.embeddings:  # which would read what stands behind them
+            raise UsageError(
+                f"a prompt has token {highest}, and the model embeddings for {self._packed.embeddings}"
+            )
         starts = np.array([line.ctypes.data for line in lines], np.uintp)
         lengths = np.array([len(line) for line in lines], np.int64)
         self._packed.library.read_prompts(

@@ -73,6 +73,7 @@ class Packed:
         self.library = library
         self.block = int(library.lanes_of_vector())
         self.vocabulary = _rows(decoder.head)
+        self.embeddings = len(decoder.embedding)
         self._panel = int(library.panel_width())
         self._kept: list[Tensor] = []
         first = decoder.layers[0]
