@@ -129,10 +129,12 @@ def test_every_algorithm_learns_from_a_log(start: Start, algorithm: str):
 @pytest.mark.parametrize("algorithm", ["oreo", "iql"])
 def test_critics_learn_from_a_log(start: Start, algorithm: str):
     # That they find what no attempt did is shown on the relay, where attempts meet: see tests/benches.
-    log = start("do=record", "experience.steps=4", "experience.group_size=16", run="log")
+    long = "sampling.max_tokens=60"  # for OREO learns from attempts that came to an end
+    log = start("do=record", "experience.steps=4", "experience.group_size=16", long, run="log")
     learned = start(
         f"algorithm={algorithm}",
         f"experience.log={log}",
+        long,
         "algorithm.kl=0.01",
         "experience.steps=20",
         "learner.critic.learning_rate=1e-2",
