@@ -13,7 +13,7 @@ import torch
 
 from goalward.models.policy import Policy
 
-_SMALL = 2**25
+SMALL = 2**25
 """Parameters up to which lanes are faster; a larger model's operations fill all cores, and its gradients memory."""
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def lanes(policy: Policy) -> int:
     """How many lanes to work in: one for each of torch's threads, or a single one with all of them."""
-    if policy.device.type != "cpu" or sum(p.numel() for p in policy.inner.parameters()) > _SMALL:
+    if policy.device.type != "cpu" or sum(p.numel() for p in policy.inner.parameters()) > SMALL:
         return 1
     return torch.get_num_threads()
 

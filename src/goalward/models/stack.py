@@ -1,0 +1,213 @@
+"""The decoder's layers in C++ where a model is small and on a CPU: one operation with a gradient, for all of them.
+
+A small model's tensors fit into a core's cache if a few tokens are taken at a time. PyTorch's operations take the whole
+line each, so that most of them wait for memory. Values and gradients are the plain decoder's, up to rounding.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from goalward.kernels.training import Line, Model, Training, pointers, training
+from goalward.models.decoder import Decoder, Layer
+from goalward.models.lanes import SMALL
+from goalward.models.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The layers and the last norm of one decoder. Make it with `bind`."""
+
+    decoder: Decoder
+    kernels: Training
+    parameters: tuple[Tensor | None, ...]
+
+    @classmethod
+    def bind(cls, decoder: Decoder) -> Self | None:
+        """None where the kernels do not know a module, a shape or a device, or are not to be had."""
+        embedding = decoder.embedding
+        if embedding.device.type != "cpu" or not all(map(_known, decoder.layers)):
+            return None
+        parameters = (*chain.from_iterable(map(_parameters, decoder.layers)), decoder.norm.weight)
+        present = [parameter for parameter in parameters if isinstance(parameter, Tensor)]
+        if sum(p.numel() for p in (embedding, *present)) > SMALL:
+            return None
+        if not all(p.dtype == torch.float32 and p.is_contiguous() for p in (embedding, *present)):
+            return None
+        if len({norm.variance_epsilon for norm in _norms(decoder)}) > 1:
+            return None
+        layout = {tuple(part is None for part in _parameters(layer)) for layer in decoder.layers}
+        kernels = training()
+        if len(layout) > 1 or kernels is None:
+            return None
+        widths = (embedding.shape[1], decoder.layers[0].gate.weight.shape[0], decoder.head_dim)
+        return None if any(width % kernels.lanes for width in widths) else cls(decoder, kernels, parameters)
+
+    def forward(self, layout: Layout, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Hidden states behind the last norm, [1, N, hidden]; cosine, sine: of each position (`Decoder.rotary`)."""
+        x = self.decoder.embed(layout.tokens)[0]
+        line = _Line.of(layout, cosine, sine)
+        learns = torch.is_grad_enabled() and any(p is not None and p.requires_grad for p in (x, *self.parameters))
+        if learns:
+            out: Tensor = _Layers.apply(x, self, line, *self.parameters)  # type: ignore[no-untyped-call]
+            return out[None]
+        return self.run(line, x.detach(), self.parameters, keep=False)[0][None]
+
+    def run(
+        self, line: "_Line", x: Tensor, parameters: Sequence[Tensor | None], *, keep: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """From x [N, hidden], hidden states of the same shape, and what `backward` needs if it is to be kept."""
+        model = self.model(parameters)
+        memory = _pool.take(self.kernels.memory(model, line.view, keep=keep))
+        out = torch.empty_like(x)
+        self.kernels.forward(model, line.view, memory.data_ptr(), x.data_ptr(), out.data_ptr(), keep=keep)
+        if keep:
+            return out, memory
+        _pool.give(memory)
+        return out, None
+
+    def model(self, parameters: Sequence[Tensor | None]) -> Model:
+        """What the kernels need to know."""
+        decoder = self.decoder
+        layer = decoder.layers[0]
+        return Model(
+            hidden=decoder.embedding.shape[1],
+            layers=len(decoder.layers),
+            mlp=layer.gate.weight.shape[0],
+            heads=decoder.heads,
+            kv_heads=decoder.kv_heads,
+            size=decoder.head_dim,
+            biased=layer.q.bias is not None,
+            head_normed=layer.q_norm is not None,
+            epsilon=decoder.norm.variance_epsilon,
+            weights=pointers([None if p is None else p.data_ptr() for p in parameters]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A Line, and the tensors that it points to."""
+
+    view: Line
+    held: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, layout: Layout, cosine: Tensor, sine: Tensor) -> Self:
+        assert layout.positions is not None
+        segments = torch.from_numpy(layout.segments).T.contiguous()
+        held = (segments, layout.positions.contiguous(), cosine.contiguous(), sine.contiguous())
+        start, count, parent = (row.data_ptr() for row in segments)
+        view = Line(
+            tokens=layout.positions.numel(),
+            segments=segments.shape[1],
+            start=start,
+            count=count,
+            parent=parent,
+            position=held[1].data_ptr(),
+            cosine=held[2].data_ptr(),
+            sine=held[3].data_ptr(),
+        )
+        return cls(view, held)
+
+
+class _Layers(torch.autograd.Function):
+    """`Stack.run` with gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, stack: Stack, line: _Line, *parameters: Tensor | None) -> Tensor:
+        out, ctx.memory = stack.run(line, x, parameters, keep=True)
+        ctx.stack, ctx.line = stack, line
+        ctx.save_for_backward(x, *parameters)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_out: Tensor) -> tuple[Tensor | None, ...]:
+        x, *parameters = ctx.saved_tensors
+        memory, ctx.memory = ctx.memory, None
+        if memory is None:
+            raise RuntimeError("the layers were gone back through already: what that needs is kept only once")
+        sizes = [0 if p is None else p.numel() for p in parameters]
+        of_x, of_parameters, of_out = torch.empty_like(x), x.new_zeros(sum(sizes)), of_out.contiguous()
+        ctx.stack.kernels.backward(
+            ctx.stack.model(parameters),
+            ctx.line.view,
+            memory.data_ptr(),
+            x.data_ptr(),
+            of_out.data_ptr(),
+            of_x.data_ptr(),
+            of_parameters.data_ptr(),
+        )
+        _pool.give(memory)
+        gradients = [
+            None if p is None else part.view_as(p)
+            for p, part in zip(parameters, of_parameters.split(sizes), strict=True)
+        ]
+        return of_x, None, None, *gradients
+
+
+class _Pool:
+    """Memory that the next pass writes over: to get it fresh from the system takes longer than to fill it."""
+
+    def __init__(self) -> None:
+        self._free: list[Tensor] = []
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> Tensor:
+        """At least `size` numbers, anything in them."""
+        with self._lock:
+            self._free.sort(key=len)
+            for index, memory in enumerate(self._free):
+                if len(memory) >= size:
+                    return self._free.pop(index)
+            if self._free:
+                self._free.pop()  # too small: the larger one takes its place
+        return torch.empty(size)
+
+    def give(self, memory: Tensor) -> None:
+        """Take it back."""
+        with self._lock:
+            self._free.append(memory)
+
+
+_pool = _Pool()
+
+
+def _known(layer: Layer) -> bool:
+    """Plain linear modules, biases where Qwen2 has them or nowhere, and SiLU."""
+    linears = (layer.q, layer.k, layer.v, layer.o, layer.gate, layer.up, layer.down)
+    if not all(type(linear) is nn.Linear for linear in linears):
+        return False
+    biased = [linear.bias is not None for linear in linears]
+    return (
+        biased[0] == biased[1] == biased[2]
+        and not any(biased[3:])
+        and (layer.q_norm is None) == (layer.k_norm is None)
+        and type(layer.activation).__name__ in ("SiLU", "SiLUActivation")
+    )
+
+
+def _parameters(layer: Layer) -> tuple[Tensor | None, ...]:
+    """In the kernels' order."""
+    modules: tuple[Any, ...] = (layer.q, layer.k, layer.v)
+    found = (
+        layer.input_norm.weight,
+        *(m.weight for m in modules),
+        *(m.bias for m in modules),
+        *(None if norm is None else norm.weight for norm in (layer.q_norm, layer.k_norm)),
+        layer.o.weight,
+        layer.post_norm.weight,
+        *(m.weight for m in (layer.gate, layer.up, layer.down)),
+    )
+    return found  # type: ignore[return-value]
+
+
+def _norms(decoder: Decoder) -> list[Any]:
+    of_layers = ((each.input_norm, each.post_norm, each.q_norm, each.k_norm) for each in decoder.layers)
+    return [decoder.norm, *(norm for norms in of_layers for norm in norms if norm is not None)]
