@@ -95,7 +95,7 @@ static inline const float* turned_of(const Heads& h, const Run& run, int64_t kv_
 }
 
 // ROWS rows of queries (or of gradients) times the turned keys (or values) that they read; the last run's up to
-// `until`. `each(row, column, numbers)` gets LANES numbers at a time.
+// `until`. `each(run, row, column in it, numbers)` gets LANES numbers at a time.
 template <int ROWS, class Each>
 static inline void against(const Heads& h, const std::vector<Run>& runs, int64_t until, const float* a, int64_t stride,
                            int64_t kv_head, const float* turned, Each each) {
@@ -105,12 +105,12 @@ static inline void against(const Heads& h, const std::vector<Run>& runs, int64_t
             Vector sums[ROWS][count()] = {};
             tile(h.size, a, stride, 1, b + v * LANES, run.wide, sums);
             for (int r = 0; r < ROWS; r++)
-                for (int w = 0; w < count(); w++) each(r, run.column + (v + w) * LANES, sums[r][w]);
+                for (int w = 0; w < count(); w++) each(run, r, (v + w) * LANES, sums[r][w]);
         });
     }
 }
 
-// ROWS rows of shares times the rows of values (or keys) at column `from` that they read; `each` as above.
+// ROWS rows of shares times the rows of values (or keys) at column `from` that they read; `each(row, column, numbers)`.
 template <int ROWS, class Each>
 static inline void gather(const Heads& h, const std::vector<Run>& runs, int64_t until, const float* shares, int64_t row,
                           const float* joined, int64_t from, Each each) {
@@ -125,18 +125,21 @@ static inline void gather(const Heads& h, const std::vector<Run>& runs, int64_t 
     });
 }
 
+// x, HIDDEN from lane `count` on.
+static inline Vector up_to(int64_t count, Vector x) {
+    alignas(64) static const float lane[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return load(lane) < splat(count) ? x : splat(HIDDEN);
+}
+
 // Scores of ROWS rows of queries, the first of them the segment's token `first`; what they may not read is HIDDEN.
 template <int ROWS>
 static inline void score(const Heads& h, const std::vector<Run>& runs, int64_t first, const float* queries,
                          int64_t kv_head, const float* keys, float* scores, int64_t row) {
     against<ROWS>(h, runs, first + ROWS, queries, h.joined(), kv_head, keys,
-                  [&](int r, int64_t column, Vector s) { store(scores + r * row + column, s); });
-    for (const Run& run : runs)
-        for (int r = 0; r < ROWS; r++) {
-            bool own = &run == &runs.back();
-            float* at = scores + r * row + run.column;
-            std::fill(at + (own ? first + r + 1 : run.count), at + (own ? whole(first + ROWS) : run.wide), HIDDEN);
-        }
+                  [&](const Run& run, int r, int64_t column, Vector s) {
+                      const int64_t seen = (&run == &runs.back() ? first + r + 1 : run.count) - column;
+                      store(scores + r * row + run.column + column, seen < LANES ? up_to(seen, s) : s);
+                  });
 }
 
 // out [tokens, heads x size] from joined rows and the keys of them, turned; logsum [tokens, heads] is each row's log of
@@ -223,7 +226,9 @@ static void attend_back(const Reading& reading, const Heads& h, const float* joi
                         score<rows>(h, runs, until - rows, joined + place * h.joined() + head * h.size, kv_head, keys,
                                     shares, row);
                         against<rows>(h, runs, until, of_rows, h.attended(), kv_head, values,
-                                      [&](int r, int64_t column, Vector v) { store(slopes + r * row + column, v); });
+                                      [&](const Run& run, int r, int64_t column, Vector v) {
+                                          store(slopes + r * row + run.column + column, v);
+                                      });
                         for (int r = 0; r < rows; r++) {
                             float *p = shares + r * row, *d = slopes + r * row;
                             const float* o = out + (place + r) * h.attended() + head * h.size;

@@ -41,20 +41,22 @@ static inline void normalise_back(int64_t width, const float* x, const float* we
 // Rotary embedding (Su et al. 2021, arXiv:2104.09864) of one head, in place; `sine` has its first half negated.
 static inline void rotate(int64_t size, float* x, const float* cosine, const float* sine) {
     int64_t half = size / 2;
+    float *__restrict first = x, *__restrict second = x + half;
     for (int64_t i = 0; i < half; i++) {
-        float a = x[i], b = x[i + half];
-        x[i] = a * cosine[i] + b * sine[i];
-        x[i + half] = b * cosine[i + half] + a * sine[i + half];
+        float a = first[i], b = second[i];
+        first[i] = a * cosine[i] + b * sine[i];
+        second[i] = b * cosine[i + half] + a * sine[i + half];
     }
 }
 
 // The gradient of `rotate`'s input from that of its output, in place.
 static inline void rotate_back(int64_t size, float* x, const float* cosine, const float* sine) {
     int64_t half = size / 2;
+    float *__restrict first = x, *__restrict second = x + half;
     for (int64_t i = 0; i < half; i++) {
-        float a = x[i], b = x[i + half];
-        x[i] = a * cosine[i] + b * sine[i + half];
-        x[i + half] = b * cosine[i + half] + a * sine[i];
+        float a = first[i], b = second[i];
+        first[i] = a * cosine[i] + b * sine[i + half];
+        second[i] = b * cosine[i + half] + a * sine[i];
     }
 }
 

@@ -51,7 +51,7 @@ struct Pass {
     std::vector<Kept> kept;  // and one more: the last layer's output
     float *keys, *values, *scores, *of_attended, *of_joined;                       // of the line
     float *h, *of_h, *act, *of_act, *of_gate_up;                                   // of some tokens
-    float *packed_joined, *packed_o, *packed_gate_up, *packed_down;                // of a layer
+    float *packed_joined, *packed_o, *packed_gate_up, *packed_down, *bias;         // of a layer
     int64_t h_row, act_row, gate_up_row;
 
     // in: the first layer's input. keep: for the way back; else each layer writes over the one before.
@@ -80,6 +80,7 @@ struct Pass {
         packed_o = memory.take(std::max(packed_size(hidden, attended), packed_size(attended, hidden)));
         packed_gate_up = memory.take(std::max(packed_size(2 * mlp, hidden), packed_size(hidden, 2 * mlp)));
         packed_down = memory.take(std::max(packed_size(hidden, mlp), packed_size(mlp, hidden)));
+        bias = memory.take(joined);
         if (!keep) return;
         values = memory.take(reading.columns() * heads.kv_heads * heads.size);
         of_attended = memory.take(n * attended);
@@ -99,6 +100,10 @@ struct Pass {
     void pack_open(int64_t layer) {
         for (int part = Q, first = 0; part <= V; first += model.sizes(part++) / hidden)
             panels_of_rows(model.sizes(part) / hidden, hidden, model.weight(layer, part), first, packed_joined);
+        float* to = bias;
+        for (int part = Q_BIAS; part <= V_BIAS; to += model.sizes(part++))
+            std::copy_n(model.weight(layer, part), model.sizes(part), to);
+        std::fill(to, bias + joined, 0.0f);
     }
 
     void pack_close(int64_t layer) {
@@ -131,15 +136,9 @@ struct Pass {
         float* rows = at.joined + first * joined;
         normalise_rows(count, at.in + first * hidden, model.weight(layer, INPUT_NORM));
         multiply(count, hidden, h, h_row, joined, packed_joined,
-                 [&](int64_t r, int64_t c, Vector v) { store(rows + r * joined + c, v); });
+                 [&](int64_t r, int64_t c, Vector v) { store(rows + r * joined + c, v + load(bias + c)); });
         for (int64_t r = 0; r < count; r++) {
             float* row = rows + r * joined;
-            if (model.biased)
-                for (int part = Q; part <= V; part++) {
-                    const float* bias = model.weight(layer, part - Q + Q_BIAS);
-                    for (int64_t i = 0; i < model.sizes(part - Q + Q_BIAS); i++) *row++ += bias[i];
-                }
-            row = rows + r * joined;
             if (model.head_normed) std::copy(row, row + heads.turned(), at.raw + (first + r) * heads.turned());
             const int64_t position = reading.line.position[first + r] * heads.size;
             for (int64_t i = 0; i < heads.heads + heads.kv_heads; i++, row += heads.size) {

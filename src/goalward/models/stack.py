@@ -4,6 +4,7 @@ A small model's tensors fit into a core's cache if a few tokens are taken at a t
 line each, so that most of them wait for memory. Values and gradients are the plain decoder's, up to rounding.
 """
 
+import mmap
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Stack:
     decoder: Decoder
     kernels: Training
     parameters: tuple[Tensor | None, ...]
+    hidden: int
+    mlp: int
 
     @classmethod
     def bind(cls, decoder: Decoder) -> Self | None:
@@ -34,26 +37,29 @@ class Stack:
         embedding = decoder.embedding
         if embedding.device.type != "cpu" or not all(map(_known, decoder.layers)):
             return None
-        parameters = (*chain.from_iterable(map(_parameters, decoder.layers)), decoder.norm.weight)
-        present = [parameter for parameter in parameters if isinstance(parameter, Tensor)]
+        each = [_parameters(layer) for layer in decoder.layers]
+        parameters = (*chain.from_iterable(each), _tensor(decoder.norm.weight))
+        present = [parameter for parameter in parameters if parameter is not None]
         if sum(p.numel() for p in (embedding, *present)) > SMALL:
             return None
         if not all(p.dtype == torch.float32 and p.is_contiguous() for p in (embedding, *present)):
             return None
         if len({norm.variance_epsilon for norm in _norms(decoder)}) > 1:
             return None
-        layout = {tuple(part is None for part in _parameters(layer)) for layer in decoder.layers}
-        kernels = training()
-        if len(layout) > 1 or kernels is None:
+        alike = len({tuple(part is None for part in parts) for parts in each}) == 1
+        kernels = training() if alike else None
+        hidden, mlp = embedding.shape[1], len(_tensor(decoder.layers[0].gate.weight))
+        if kernels is None or any(width % kernels.lanes for width in (hidden, mlp, decoder.head_dim)):
             return None
-        widths = (embedding.shape[1], decoder.layers[0].gate.weight.shape[0], decoder.head_dim)
-        return None if any(width % kernels.lanes for width in widths) else cls(decoder, kernels, parameters)
+        return cls(decoder, kernels, parameters, hidden, mlp)
 
     def forward(self, layout: Layout, cosine: Tensor, sine: Tensor) -> Tensor:
         """Hidden states behind the last norm, [1, N, hidden]; cosine, sine: of each position (`Decoder.rotary`)."""
         x = self.decoder.embed(layout.tokens)[0]
         line = _Line.of(layout, cosine, sine)
-        learns = torch.is_grad_enabled() and any(p is not None and p.requires_grad for p in (x, *self.parameters))
+        learns = torch.is_grad_enabled() and any(
+            p is not None and p.requires_grad for p in (x, *self.parameters)
+        )
         if learns:
             out: Tensor = _Layers.apply(x, self, line, *self.parameters)  # type: ignore[no-untyped-call]
             return out[None]
@@ -77,9 +83,9 @@ class Stack:
         decoder = self.decoder
         layer = decoder.layers[0]
         return Model(
-            hidden=decoder.embedding.shape[1],
+            hidden=self.hidden,
             layers=len(decoder.layers),
-            mlp=layer.gate.weight.shape[0],
+            mlp=self.mlp,
             heads=decoder.heads,
             kv_heads=decoder.kv_heads,
             size=decoder.head_dim,
@@ -168,7 +174,11 @@ class _Pool:
                     return self._free.pop(index)
             if self._free:
                 self._free.pop()  # too small: the larger one takes its place
-        return torch.empty(size)
+        # What is never written to is no memory, so the next pass may be larger.
+        room = mmap.mmap(-1, 4 * 2 ** (size - 1).bit_length())
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            room.madvise(mmap.MADV_HUGEPAGE)
+        return torch.frombuffer(room, dtype=torch.float32)
 
     def give(self, memory: Tensor) -> None:
         """Take it back."""
@@ -195,17 +205,20 @@ def _known(layer: Layer) -> bool:
 
 def _parameters(layer: Layer) -> tuple[Tensor | None, ...]:
     """In the kernels' order."""
-    modules: tuple[Any, ...] = (layer.q, layer.k, layer.v)
-    found = (
-        layer.input_norm.weight,
-        *(m.weight for m in modules),
-        *(m.bias for m in modules),
-        *(None if norm is None else norm.weight for norm in (layer.q_norm, layer.k_norm)),
-        layer.o.weight,
-        layer.post_norm.weight,
-        *(m.weight for m in (layer.gate, layer.up, layer.down)),
+    attention: tuple[Any, ...] = (layer.q, layer.k, layer.v)
+    rest: tuple[Any, ...] = (layer.o, layer.post_norm, layer.gate, layer.up, layer.down)
+    return (
+        _tensor(layer.input_norm.weight),
+        *(linear.weight for linear in attention),
+        *(linear.bias for linear in attention),
+        *(None if norm is None else _tensor(norm.weight) for norm in (layer.q_norm, layer.k_norm)),
+        *(module.weight for module in rest),
     )
-    return found  # type: ignore[return-value]
+
+
+def _tensor(parameter: Any) -> Tensor:
+    assert isinstance(parameter, Tensor)
+    return parameter
 
 
 def _norms(decoder: Decoder) -> list[Any]:
