@@ -38,16 +38,33 @@ static inline void panels_of_columns(int64_t rows, int64_t width, const float* m
     }
 }
 
-// a [rows, depth] times a packed matrix of `width` columns; `each(row, column, numbers)` gets LANES numbers at a time.
-template <class Each>
+// The numbers that a tile will be stored to: on their way while it is computed.
+template <int ROWS>
+static inline void prefetch(const float* to, int64_t next) {
+    for (int r = 0; r < ROWS; r++)
+        for (int w = 0; w < WIDE; w++) __builtin_prefetch(to + r * next + w * LANES, 1);
+}
+
+struct AsIs {
+    Vector operator()(int64_t, int64_t, Vector x) const { return x; }
+};
+
+// to [rows, width] = a [rows, depth] times a packed matrix; `change(row, column, numbers)` makes of LANES numbers what
+// is stored.
+template <class Change = AsIs>
 static inline void multiply(int64_t rows, int64_t depth, const float* a, int64_t stride, int64_t width,
-                            const float* packed, Each each) {
-    product(rows, depth, a, stride, panels(width), packed, [&](auto& sums, int64_t row, int64_t column) {
-        constexpr int count = sizeof sums / sizeof sums[0];
-        for (int r = 0; r < count; r++)
-            for (int w = 0; w < WIDE; w++)
-                if (column + w * LANES < width) each(row + r, column + w * LANES, sums[r][w]);
-    });
+                            const float* packed, float* to, int64_t next, Change change = {}) {
+    for (int64_t column = 0; column < width; column += PANEL, packed += depth * PANEL)
+        by_tiles(rows, [&](auto count, int64_t row) {
+            float* at = to + row * next + column;
+            prefetch<count()>(at, next);
+            Vector sums[count()][WIDE] = {};
+            tile(depth, a + row * stride, stride, 1, packed, PANEL, sums);
+            for (int r = 0; r < count(); r++)
+                for (int w = 0; w < WIDE; w++)
+                    if (const int64_t c = w * LANES; column + c < width)
+                        store(at + r * next + c, change(row + r, column + c, sums[r][w]));
+        });
 }
 
 // to [rows, width] += aᵀ b, for a [steps, rows] and b [steps, width]. b is read a panel beyond its last number.
@@ -55,11 +72,13 @@ static inline void multiply_transposed(int64_t steps, int64_t rows, const float*
                                        const float* b, int64_t next, float* to) {
     for (int64_t column = 0; column < width; column += PANEL)
         by_tiles(rows, [&](auto count, int64_t row) {
+            float* at = to + row * width + column;
+            prefetch<count()>(at, width);
             Vector sums[count()][WIDE] = {};
             tile(steps, a + row, 1, down, b + column, next, sums);
             for (int r = 0; r < count(); r++)
                 for (int w = 0; w < WIDE; w++)
-                    if (float* at = to + (row + r) * width + column + w * LANES; column + w * LANES < width)
-                        store(at, load(at) + sums[r][w]);
+                    if (const int64_t c = w * LANES; column + c < width)
+                        store(at + r * width + c, load(at + r * width + c) + sums[r][w]);
         });
 }

@@ -135,8 +135,8 @@ struct Pass {
         const Kept& at = kept[layer];
         float* rows = at.joined + first * joined;
         normalise_rows(count, at.in + first * hidden, model.weight(layer, INPUT_NORM));
-        multiply(count, hidden, h, h_row, joined, packed_joined,
-                 [&](int64_t r, int64_t c, Vector v) { store(rows + r * joined + c, v + load(bias + c)); });
+        multiply(count, hidden, h, h_row, joined, packed_joined, rows, joined,
+                 [&](int64_t, int64_t c, Vector v) { return v + load(bias + c); });
         for (int64_t r = 0; r < count; r++) {
             float* row = rows + r * joined;
             if (model.head_normed) std::copy(row, row + heads.turned(), at.raw + (first + r) * heads.turned());
@@ -155,15 +155,14 @@ struct Pass {
         const float* in = at.in + first * hidden;
         float *middle = at.middle + first * hidden, *out = kept[layer + 1].in + first * hidden;
         float* gate_up = at.gate_up + (keep ? first * 2 * mlp : 0);
-        multiply(count, attended, at.attended + first * attended, attended, hidden, packed_o,
-                 [&](int64_t r, int64_t c, Vector v) { store(middle + r * hidden + c, load(in + r * hidden + c) + v); });
+        multiply(count, attended, at.attended + first * attended, attended, hidden, packed_o, middle,
+                 hidden, [&](int64_t r, int64_t c, Vector v) { return load(in + r * hidden + c) + v; });
         normalise_rows(count, middle, model.weight(layer, POST_NORM));
-        multiply(count, hidden, h, h_row, 2 * mlp, packed_gate_up,
-                 [&](int64_t r, int64_t c, Vector v) { store(gate_up + r * 2 * mlp + c, v); });
+        multiply(count, hidden, h, h_row, 2 * mlp, packed_gate_up, gate_up, 2 * mlp);
         for (int64_t r = 0; r < count; r++)
             swiglu(mlp, gate_up + r * 2 * mlp, gate_up + r * 2 * mlp + mlp, act + r * act_row);
-        multiply(count, mlp, act, act_row, hidden, packed_down,
-                 [&](int64_t r, int64_t c, Vector v) { store(out + r * hidden + c, load(middle + r * hidden + c) + v); });
+        multiply(count, mlp, act, act_row, hidden, packed_down, out, hidden,
+                 [&](int64_t r, int64_t c, Vector v) { return load(middle + r * hidden + c) + v; });
     }
 
     void forward(float* out, bool keep) {
@@ -188,8 +187,7 @@ struct Pass {
         const Kept& at = kept[layer];
         const float *middle = at.middle + first * hidden, *gate_up = at.gate_up + first * 2 * mlp;
         of_x += first * hidden;
-        multiply(count, hidden, of_x, hidden, mlp, packed_down,
-                 [&](int64_t r, int64_t c, Vector v) { store(of_act + r * act_row + c, v); });
+        multiply(count, hidden, of_x, hidden, mlp, packed_down, of_act, act_row);
         for (int64_t r = 0; r < count; r++) {
             const float* gate = gate_up + r * 2 * mlp;
             float* of_gate = of_gate_up + r * gate_up_row;
@@ -198,11 +196,9 @@ struct Pass {
         multiply_transposed(count, hidden, of_x, hidden, mlp, act, act_row, of[DOWN]);
         normalise_rows(count, middle, model.weight(layer, POST_NORM));
         multiply_transposed(count, 2 * mlp, of_gate_up, gate_up_row, hidden, h, h_row, of[GATE]);
-        multiply(count, 2 * mlp, of_gate_up, gate_up_row, hidden, packed_gate_up,
-                 [&](int64_t r, int64_t c, Vector v) { store(of_h + r * h_row + c, v); });
+        multiply(count, 2 * mlp, of_gate_up, gate_up_row, hidden, packed_gate_up, of_h, h_row);
         add_norm_back(count, middle, model.weight(layer, POST_NORM), of[POST_NORM], of_x);
-        multiply(count, hidden, of_x, hidden, attended, packed_o,
-                 [&](int64_t r, int64_t c, Vector v) { store(of_attended + (first + r) * attended + c, v); });
+        multiply(count, hidden, of_x, hidden, attended, packed_o, of_attended + first * attended, attended);
         multiply_transposed(count, hidden, of_x, hidden, attended, at.attended + first * attended, attended, of[O]);
     }
 
@@ -227,8 +223,7 @@ struct Pass {
         }
         normalise_rows(count, in, model.weight(layer, INPUT_NORM));
         multiply_transposed(count, joined, rows, joined, hidden, h, h_row, of[Q]);
-        multiply(count, joined, rows, joined, hidden, packed_joined,
-                 [&](int64_t r, int64_t c, Vector v) { store(of_h + r * h_row + c, v); });
+        multiply(count, joined, rows, joined, hidden, packed_joined, of_h, h_row);
         add_norm_back(count, in, model.weight(layer, INPUT_NORM), of[INPUT_NORM], of_x + first * hidden);
     }
 
