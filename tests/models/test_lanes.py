@@ -38,5 +38,5 @@ def test_what_a_job_raises_comes_through_and_the_threads_come_back(two_threads):
 def test_large_models_work_in_one_lane(tiny_policy, two_threads, monkeypatch):
     policy = tiny_policy()
     assert lanes(policy) == 2
-    monkeypatch.setattr("goalward.models.lanes._SMALL", 1000)
+    monkeypatch.setattr("goalward.models.lanes.SMALL", 1000)
     assert lanes(policy) == 1

@@ -83,7 +83,7 @@ class NativeEngine:
         policy, device = self.policy, self.policy.device
         decoder = policy.lean(longest)
         on_gpu = device.type == "cuda"
-        if decoder is not None and small(policy):
+        if decoder is not None and small(policy.inner):
             packed = Packed.of(decoder, longest)
             if packed is not None:
                 return CompiledWriter(packed, longest, shared, policy.eos_ids, lanes(policy)), self.max_batch

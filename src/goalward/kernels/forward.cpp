@@ -10,6 +10,7 @@
 
 #include "choose.h"
 #include "lanes.h"
+#include "pointwise.h"
 #include "product.h"
 #include "stretches.h"
 
@@ -20,7 +21,7 @@ struct Layer {
 struct Model {
     int64_t layers, hidden, heads, kv_heads, size, mlp, vocabulary;
     float epsilon;
-    const float *embedding, *norm, *head, *head_bias, *cosine, *sine;  // the last two [positions, size / 2]
+    const float *embedding, *norm, *head, *head_bias, *cosine, *sine;  // as pointwise.h rotates
     const Layer* layer;
 };
 
@@ -44,26 +45,6 @@ float* keys_of(const Model& m, float* stretch, int64_t room, int64_t layer, int6
 Stretch stretch(const Model& m, float* from, int64_t room, int64_t length, int64_t layer, int64_t head) {
     const float* keys = keys_of(m, from, room, layer, head);
     return {keys, keys + room * m.size, length};
-}
-
-void normalise(int64_t size, const float* x, const float* weight, float epsilon, float* out) {
-    Vector squares = {};
-    for (int64_t i = 0; i < size; i += LANES) {
-        Vector v = load(x + i);
-        squares += v * v;
-    }
-    const float scale = 1.0f / std::sqrt(sum(squares) / size + epsilon);
-    for (int64_t i = 0; i < size; i += LANES) store(out + i, load(x + i) * scale * load(weight + i));
-}
-
-void turn(const Model& m, int64_t position, float* x, float scale) {
-    const int64_t half = m.size / 2;
-    const float *cosine = m.cosine + position * half, *sine = m.sine + position * half;
-    for (int64_t i = 0; i < half; i++) {
-        const float a = x[i] * scale, b = x[i + half] * scale;
-        x[i] = a * cosine[i] - b * sine[i];
-        x[i + half] = b * cosine[i] + a * sine[i];
-    }
 }
 
 // One new token of each of some rows.
@@ -153,7 +134,7 @@ class Lane {
                 Vector g[rows()][WIDE] = {}, u[rows()][WIDE] = {};
                 tile<rows()>(m.hidden, &h[r * out_width], out_width, 1, gate, PANEL, g);
                 for (auto& row : g)
-                    for (auto& v : row) v = v / (1.0f + exponential(-v));
+                    for (auto& v : row) v *= sigmoid(v);
                 tile<rows()>(m.hidden, &h[r * out_width], out_width, 1, up, PANEL, u);
                 for (int i = 0; i < rows(); i++)
                     for (int w = 0; w < WIDE; w++)
@@ -165,15 +146,17 @@ class Lane {
     // Norms and turns a token's queries and keys; its key and value go where they stay.
     void place(const Layer& layer, int64_t l, const Asked& asked, float* token) {
         const Row& row = *asked.row;
+        const float *cosine = m.cosine + asked.position * m.size, *sine = m.sine + asked.position * m.size;
         for (int64_t head = 0; head < m.heads; head++) {
             float* q = token + head * m.size;
             if (layer.q_norm) normalise(m.size, q, layer.q_norm, m.epsilon, q);
-            turn(m, asked.position, q, 1.0f / std::sqrt((float)m.size));
+            rotate(m.size, q, cosine, sine);
+            for (int64_t d = 0; d < m.size; d += LANES) store(q + d, load(q + d) / std::sqrt((float)m.size));
         }
         for (int64_t head = 0; head < m.kv_heads; head++) {
             float* k = token + (m.heads + head) * m.size;
             if (layer.k_norm) normalise(m.size, k, layer.k_norm, m.epsilon, k);
-            turn(m, asked.position, k, 1.0f);
+            rotate(m.size, k, cosine, sine);
             const int64_t room = asked.in_prompt ? row.prompt_room : row.own_room;
             const int64_t at = (asked.in_prompt ? row.prompt_length : row.own_length) - 1;
             float* keys = keys_of(m, asked.in_prompt ? row.prompt : row.own, room, l, head);

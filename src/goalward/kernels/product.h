@@ -10,16 +10,16 @@
 static inline int64_t padded(int64_t columns) { return (columns + PANEL - 1) / PANEL * PANEL; }
 
 // sums[r][w] += a(r, s) * b(s, w) over `steps` s. a(r, s) stands at a[r * down + s * along], row s of b at
-// b[s * next], PANEL wide.
-template <int ROWS>
+// b[s * next], ACROSS vectors wide.
+template <int ROWS, int ACROSS>
 static inline void tile(int64_t steps, const float* a, int64_t down, int64_t along, const float* b, int64_t next,
-                        Vector (&sums)[ROWS][WIDE]) {
+                        Vector (&sums)[ROWS][ACROSS]) {
     for (int64_t s = 0; s < steps; s++) {
-        Vector row[WIDE];
-        for (int w = 0; w < WIDE; w++) row[w] = load(b + s * next + w * LANES);
+        Vector row[ACROSS];
+        for (int w = 0; w < ACROSS; w++) row[w] = load(b + s * next + w * LANES);
         for (int r = 0; r < ROWS; r++) {
             Vector x = splat(a[r * down + s * along]);
-            for (int w = 0; w < WIDE; w++) sums[r][w] += x * row[w];
+            for (int w = 0; w < ACROSS; w++) sums[r][w] += x * row[w];
         }
     }
 }

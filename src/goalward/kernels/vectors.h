@@ -33,19 +33,21 @@ static inline Vector splat(float x) { return x - Vector{}; }
 static inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 static inline Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
 
+// Halves upon halves: a sum in order would wait for each addition.
 static inline float sum(Vector x) {
-    float part[LANES], total = 0;
+    float part[LANES];
     store(part, x);
-    for (int i = 0; i < LANES; i++) total += part[i];
-    return total;
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) part[i] += part[i + half];
+    return part[0];
 }
 
 static inline float largest(Vector x) {
     float part[LANES];
     store(part, x);
-    float top = part[0];
-    for (int i = 1; i < LANES; i++) top = part[i] > top ? part[i] : top;
-    return top;
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
+    return part[0];
 }
 
 // e^x to about two units in the last place: x = n ln 2 + r, a polynomial for e^r, and n into the exponent.

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 from goalward.models.policy import Policy
 
-_SMALL = 2**25
+SMALL = 2**25
 """Parameters up to which lanes are faster; a larger model's operations fill all cores, and its gradients memory."""
 
 T = TypeVar("T")
@@ -21,12 +22,13 @@ T = TypeVar("T")
 
 def lanes(policy: Policy) -> int:
     """How many lanes to work in: one for each of torch's threads, or a single one with all of them."""
-    return torch.get_num_threads() if small(policy) else 1
+    return torch.get_num_threads() if small(policy.inner) else 1
 
 
-def small(policy: Policy) -> bool:
-    """Whether a CPU computes the policy, and it is so small that lanes are faster."""
-    return policy.device.type == "cpu" and sum(p.numel() for p in policy.inner.parameters()) <= _SMALL
+def small(model: nn.Module) -> bool:
+    """Whether a CPU computes the model, and it is so small that lanes are faster."""
+    parameters = list(model.parameters())
+    return parameters[0].device.type == "cpu" and sum(p.numel() for p in parameters) <= SMALL
 
 
 def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:

@@ -7,7 +7,7 @@ tokens, without padding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -66,7 +66,8 @@ class Layout:
     """Tokens [B, T] of one forward pass, and where each sequence's stand in them.
 
     paths: for each sequence the flat places (in B x T) of its tokens, in their order;
-    positions: [B, T], each token's place in its sequence; rows: who attends to what, part of the line after part.
+    positions: [B, T], each token's place in its sequence; rows: who attends to what, part of the line after part;
+    segments: [S, 3], where each one begins in the line, its tokens, and the number of the one that it continues, or -1.
     Where `rows` is empty the tokens are plain sequences, padded on the right.
     """
 
@@ -74,6 +75,7 @@ class Layout:
     paths: tuple[Places, ...]
     positions: Tensor | None = None
     rows: tuple[Rows | Ragged, ...] = ()
+    segments: Places = field(default_factory=lambda: np.zeros((0, 3), np.int64))
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """An `Attend` for the decoder: [1, N, heads, D] in and out."""
@@ -135,6 +137,8 @@ class _Packing:
         self._tokens: list[IntArray] = []
         self._positions: list[Places] = []
         self._rows: list[Rows] = []
+        self._tree: list[tuple[int, int, int]] = []
+        self._last: dict[int, int] = {}  # the segment that ends at a place
         self._size = 0
 
     def add(self, segments: Sequence[tuple[IntArray, Places]]) -> list[Places]:
@@ -149,6 +153,9 @@ class _Packing:
             for index in order[start:end]:
                 tokens, before = segments[index]
                 paths[index] = np.concatenate([before, self._size + np.arange(len(tokens))])
+                parent = self._last[int(before[-1])] if len(before) else -1
+                self._last[self._size + len(tokens) - 1] = len(self._tree)
+                self._tree.append((self._size, len(tokens), parent))
                 self._tokens.append(tokens)
                 self._positions.append(np.arange(len(before), len(paths[index])))
                 self._size += len(tokens)
@@ -185,6 +192,7 @@ class _Packing:
             paths=paths,
             positions=torch.from_numpy(positions).to(self._device)[None],
             rows=(Ragged.of(self._segments, self._device),) if self._ragged else tuple(self._rows),
+            segments=np.array(self._tree, np.int64),
         )
 
 

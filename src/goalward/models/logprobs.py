@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 from goalward.models.decoder import Decoder
 from goalward.models.layout import Layout
 from goalward.models.policy import Policy
+from goalward.models.stack import Stack
 
 _LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 """Logits held at once (64 MiB and 1 GiB in fp32). More are made in chunks, and again in the backward pass."""
@@ -47,6 +48,9 @@ def last_hidden(decoder: Decoder, layout: Layout, longest: int) -> Tensor:
     if layout.positions is None:
         return decoder.forward(layout.tokens)
     cos, sin = decoder.rotary(longest, decoder.embedding)
+    stack = Stack.bind(decoder)
+    if stack is not None:
+        return stack.forward(layout, cos, sin)
     rotary = cos[layout.positions], sin[layout.positions]
     return decoder.forward(layout.tokens, layout.attend, rotary)
 

@@ -59,7 +59,7 @@ class Packed:
         None where there is no compiler, or the model is not what the kernels know: fp32 on a CPU, linear modules
         (with adapters or without), biases on queries, keys and values at most, SiLU.
         """
-        library = load("forward") if _plain_kind(decoder) else None
+        library = load("forward") if known(decoder) and _ends_known(decoder) else None
         if library is None:
             return None
         library.lanes_of_vector.restype = library.panel_width.restype = ctypes.c_int64
@@ -78,7 +78,6 @@ class Packed:
         self._kept: list[Tensor] = []
         first = decoder.layers[0]
         cos, signed = decoder.rotary(longest, decoder.embedding)
-        half = decoder.head_dim // 2
         layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
         self._model = _Model(
             layers=len(decoder.layers),
@@ -93,8 +92,8 @@ class Packed:
             norm=self._vector(weight_of(decoder.norm)),
             head=self._matrix(weight_of(decoder.head)),
             head_bias=self._vector(plain(decoder.head).bias),
-            cosine=self._hold(cos[:, 0, :half]),
-            sine=self._hold(signed[:, 0, half:]),
+            cosine=self._hold(cos[:, 0]),
+            sine=self._hold(signed[:, 0]),
             layer=layers,
         )
         self.pointer = ctypes.byref(self._model)
@@ -135,31 +134,37 @@ class Packed:
         return self._kept[-1].data_ptr()
 
 
-def _plain_kind(decoder: Decoder) -> bool:
-    """Whether all that the kernels do is all that the model does."""
-    weight = decoder.embedding
-    if weight.device.type != "cpu" or type(decoder.embed) is not nn.Embedding:
-        return False
-    if decoder.head_dim % 2 or decoder.heads // decoder.kv_heads > _MOST_SHARING:
-        return False
-    linears = [decoder.head]
+def known(decoder: Decoder) -> bool:
+    """Whether all that the kernels do in a layer is all that the model does, adapters aside."""
     norms = [decoder.norm]
+    parameters: list[Tensor] = [decoder.embedding]
     for layer in decoder.layers:
-        turning = (layer.q, layer.k, layer.v)
-        bare = (layer.o, layer.gate, layer.up, layer.down)
-        linears += [*turning, *bare]
-        norms += [n for n in (layer.input_norm, layer.post_norm, layer.q_norm, layer.k_norm) if n is not None]
-        if not _silu(layer.activation) or any(
-            getattr(plain(linear), "bias", None) is not None for linear in bare
+        turning = [plain(linear) for linear in (layer.q, layer.k, layer.v)]
+        bare = [plain(linear) for linear in (layer.o, layer.gate, layer.up, layer.down)]
+        own = [n for n in (layer.input_norm, layer.post_norm, layer.q_norm, layer.k_norm) if n is not None]
+        norms += own
+        parameters += [p for module in (*turning, *bare, *own) for p in module.parameters()]
+        if not all(type(linear) is nn.Linear for linear in (*turning, *bare)) or not _silu(layer.activation):
+            return False
+        if len({linear.bias is None for linear in turning}) > 1 or any(
+            linear.bias is not None for linear in bare
         ):
             return False
-        if len({getattr(plain(linear), "bias", None) is None for linear in turning}) > 1:
-            return False
-    parameters = [p for module in (*linears, *norms) for p in module.parameters()]
     return (
-        all(isinstance(plain(linear), nn.Linear) for linear in linears)
+        decoder.head_dim % 2 == 0
         and len(set(map(_epsilon, norms))) == 1
-        and all(p.dtype == torch.float32 for p in (*parameters, weight))
+        and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in parameters)
+    )
+
+
+def _ends_known(decoder: Decoder) -> bool:
+    """The same for what stands before and behind the layers."""
+    head = plain(decoder.head)
+    return (
+        type(decoder.embed) is nn.Embedding
+        and type(head) is nn.Linear
+        and head.weight.dtype == torch.float32
+        and decoder.heads // decoder.kv_heads <= _MOST_SHARING
     )
 
 
