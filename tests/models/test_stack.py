@@ -67,9 +67,9 @@ def make(family, shape="small", **more):
         "max_position_embeddings": 2048,
     }
     size = SHAPES[shape]["hidden_size"] // SHAPES[shape]["num_attention_heads"]
-    own = {"qwen2": {}, "mistral": {"sliding_window": None}}.get(family, {"head_dim": size})
+    own = {"qwen2": {}, "mistral": {"sliding_window": None}}.get(family, {"head_dim": size}) | more
     torch.manual_seed(0)
-    made = model(config(**sizes, **SHAPES[shape], **own, **more)).eval()
+    made = model(config(**sizes, **SHAPES[shape], **own)).eval()
     for parameter in made.parameters():
         if parameter.dim() == 1:
             parameter.data.add_(torch.randn_like(parameter) * 0.1)
