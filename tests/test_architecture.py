@@ -28,6 +28,7 @@ FLOORS = [
     "learning",
     "engines",
     "models",
+    "kernels",
     "tasks",
     "feedback",
     "formal",
