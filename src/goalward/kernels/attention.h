@@ -75,6 +75,12 @@ static inline void by_vectors(int64_t vectors, Each each) {
     if (vectors - v == 1) each(std::integral_constant<int, 1>{}, v);
 }
 
+template <int ROWS, int ACROSS>
+static inline void put(const Vector (&sums)[ROWS][ACROSS], float* to, int64_t next) {
+    for (int r = 0; r < ROWS; r++)
+        for (int w = 0; w < ACROSS; w++) store(to + r * next + w * LANES, sums[r][w]);
+}
+
 // Keys or values, from column `from` of the joined rows, to turned [segment][kv head][size][wide], zero after the last.
 static void turn(const Reading& reading, const Heads& h, const float* joined, int64_t from, float* turned) {
     const Line& line = reading.line;
@@ -94,52 +100,53 @@ static inline const float* turned_of(const Heads& h, const Run& run, int64_t kv_
     return turned + (run.turned * h.kv_heads + kv_head * run.wide) * h.size;
 }
 
-// ROWS rows of queries (or of gradients) times the turned keys (or values) that they read; the last run's up to
-// `until`. `each(run, row, column in it, numbers)` gets LANES numbers at a time.
-template <int ROWS, class Each>
+// to = ROWS rows of queries (or of gradients) times the turned keys (or values) that they read; the last run's up to
+// `until`.
+template <int ROWS>
 static inline void against(const Heads& h, const std::vector<Run>& runs, int64_t until, const float* a, int64_t stride,
-                           int64_t kv_head, const float* turned, Each each) {
+                           int64_t kv_head, const float* turned, float* to, int64_t row) {
     for (const Run& run : runs) {
         const float* b = turned_of(h, run, kv_head, turned);
         by_vectors((&run == &runs.back() ? whole(until) : run.wide) / LANES, [&](auto count, int64_t v) {
             Vector sums[ROWS][count()] = {};
-            tile(h.size, a, stride, 1, b + v * LANES, run.wide, sums);
-            for (int r = 0; r < ROWS; r++)
-                for (int w = 0; w < count(); w++) each(run, r, (v + w) * LANES, sums[r][w]);
+            some(h.size, a, stride, 1, b + v * LANES, run.wide, sums);
+            put(sums, to + run.column + v * LANES, row);
         });
     }
 }
 
-// ROWS rows of shares times the rows of values (or keys) at column `from` that they read; `each(row, column, numbers)`.
-template <int ROWS, class Each>
+// to = ROWS rows of shares times the rows of values (or keys) at column `from` that they read.
+template <int ROWS>
 static inline void gather(const Heads& h, const std::vector<Run>& runs, int64_t until, const float* shares, int64_t row,
-                          const float* joined, int64_t from, Each each) {
+                          const float* joined, int64_t from, float* to, int64_t next) {
     by_vectors(h.size / LANES, [&](auto count, int64_t v) {
         Vector sums[ROWS][count()] = {};
         for (const Run& run : runs) {
             const float* b = joined + run.start * h.joined() + from + v * LANES;
-            tile(&run == &runs.back() ? until : run.count, shares + run.column, row, 1, b, h.joined(), sums);
+            some(&run == &runs.back() ? until : run.count, shares + run.column, row, 1, b, h.joined(), sums);
         }
-        for (int r = 0; r < ROWS; r++)
-            for (int w = 0; w < count(); w++) each(r, (v + w) * LANES, sums[r][w]);
+        put(sums, to + v * LANES, next);
     });
 }
 
-// x, HIDDEN from lane `count` on.
-static inline Vector up_to(int64_t count, Vector x) {
-    alignas(64) static const float lane[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return load(lane) < splat(count) ? x : splat(HIDDEN);
+// x [vectors], HIDDEN from number `count` on.
+static inline void hide(float* x, int64_t count, int64_t width) {
+    static const float lane[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int64_t at = count / LANES * LANES; at < width; at += LANES)
+        store(x + at, load(lane) < splat(count - at) ? load(x + at) : splat(HIDDEN));
 }
 
 // Scores of ROWS rows of queries, the first of them the segment's token `first`; what they may not read is HIDDEN.
 template <int ROWS>
 static inline void score(const Heads& h, const std::vector<Run>& runs, int64_t first, const float* queries,
                          int64_t kv_head, const float* keys, float* scores, int64_t row) {
-    against<ROWS>(h, runs, first + ROWS, queries, h.joined(), kv_head, keys,
-                  [&](const Run& run, int r, int64_t column, Vector s) {
-                      const int64_t seen = (&run == &runs.back() ? first + r + 1 : run.count) - column;
-                      store(scores + r * row + run.column + column, seen < LANES ? up_to(seen, s) : s);
-                  });
+    against<ROWS>(h, runs, first + ROWS, queries, h.joined(), kv_head, keys, scores, row);
+    for (const Run& run : runs)
+        for (int r = 0; r < ROWS; r++)
+            if (&run == &runs.back())
+                hide(scores + r * row + run.column, first + r + 1, whole(first + ROWS));
+            else
+                hide(scores + r * row + run.column, run.count, run.wide);
 }
 
 // out [tokens, heads x size] from joined rows and the keys of them, turned; logsum [tokens, heads] is each row's log of
@@ -155,8 +162,8 @@ static void attend(const Reading& reading, const Heads& h, const float* joined, 
             by_tiles(own.count, [&](auto count, int64_t first) {
                 constexpr int rows = count();
                 const int64_t kv_head = head / h.group(), place = own.start + first, seen = own.column + whole(first + rows);
+                float* to = out + place * h.attended() + head * h.size;
                 score<rows>(h, runs, first, joined + place * h.joined() + head * h.size, kv_head, keys, scores, row);
-                float share[rows];
                 for (int r = 0; r < rows; r++) {
                     float* at = scores + r * row;
                     Vector top = load(at), total = {};
@@ -167,13 +174,11 @@ static void attend(const Reading& reading, const Heads& h, const float* joined, 
                         store(at + i, p);
                         total += p;
                     }
-                    share[r] = 1.0f / sum(total);
-                    logsum[(place + r) * h.heads + head] = most * scale - std::log(share[r]);
+                    const float all = sum(total);
+                    logsum[(place + r) * h.heads + head] = most * scale + std::log(all);
+                    for (int64_t i = 0; i < seen; i += LANES) store(at + i, load(at + i) * (1.0f / all));
                 }
-                gather<rows>(h, runs, first + rows, scores, row, joined, h.turned() + kv_head * h.size,
-                             [&](int r, int64_t column, Vector v) {
-                                 store(out + (place + r) * h.attended() + head * h.size + column, v * share[r]);
-                             });
+                gather<rows>(h, runs, first + rows, scores, row, joined, h.turned() + kv_head * h.size, to, h.attended());
             });
     }
 }
@@ -189,7 +194,7 @@ static inline void spread(const Heads& h, const std::vector<Run>& runs, int64_t 
             by_vectors(h.size / LANES, [&](auto vectors, int64_t v) {
                 Vector sums[count()][vectors()] = {};
                 for (int64_t j = 0; j < h.group(); j++)
-                    tile(last - first - skipped, shares + (j * (last - first) + skipped) * row + run.column + key, 1, row,
+                    some(last - first - skipped, shares + (j * (last - first) + skipped) * row + run.column + key, 1, row,
                          b + (first + skipped) * next + j * h.size + v * LANES, next, sums);
                 for (int r = 0; r < count(); r++)
                     for (int w = 0; w < vectors(); w++) {
@@ -225,10 +230,7 @@ static void attend_back(const Reading& reading, const Heads& h, const float* joi
                         float* slopes = shares + room;
                         score<rows>(h, runs, until - rows, joined + place * h.joined() + head * h.size, kv_head, keys,
                                     shares, row);
-                        against<rows>(h, runs, until, of_rows, h.attended(), kv_head, values,
-                                      [&](const Run& run, int r, int64_t column, Vector v) {
-                                          store(slopes + r * row + run.column + column, v);
-                                      });
+                        against<rows>(h, runs, until, of_rows, h.attended(), kv_head, values, slopes, row);
                         for (int r = 0; r < rows; r++) {
                             float *p = shares + r * row, *d = slopes + r * row;
                             const float* o = out + (place + r) * h.attended() + head * h.size;
@@ -245,9 +247,7 @@ static void attend_back(const Reading& reading, const Heads& h, const float* joi
                             std::fill(d + seen, d + width, 0.0f);
                         }
                         gather<rows>(h, runs, until, slopes, row, joined, h.attended() + kv_head * h.size,
-                                     [&](int r, int64_t column, Vector v) {
-                                         store(of_joined + (place + r) * h.joined() + head * h.size + column, v);
-                                     });
+                                     of_joined + place * h.joined() + head * h.size, h.joined());
                     });
                 const int64_t column = h.attended() + kv_head * h.size, head = kv_head * h.group() * h.size;
                 spread(h, runs, first, last, scores + room, row, joined + own.start * h.joined() + head, h.joined(),

@@ -38,6 +38,14 @@ static inline void panels_of_columns(int64_t rows, int64_t width, const float* m
     }
 }
 
+// `tile` for at least one step. Where none were possible, the sums would pass through memory.
+template <int ROWS, int ACROSS>
+static inline void some(int64_t steps, const float* a, int64_t down, int64_t along, const float* b, int64_t next,
+                        Vector (&sums)[ROWS][ACROSS]) {
+    if (steps < 1) __builtin_unreachable();
+    tile(steps, a, down, along, b, next, sums);
+}
+
 // The numbers that a tile will be stored to: on their way while it is computed.
 template <int ROWS>
 static inline void prefetch(const float* to, int64_t next) {
@@ -59,7 +67,7 @@ static inline void multiply(int64_t rows, int64_t depth, const float* a, int64_t
             float* at = to + row * next + column;
             prefetch<count()>(at, next);
             Vector sums[count()][WIDE] = {};
-            tile(depth, a + row * stride, stride, 1, packed, PANEL, sums);
+            some(depth, a + row * stride, stride, 1, packed, PANEL, sums);
             for (int r = 0; r < count(); r++)
                 for (int w = 0; w < WIDE; w++)
                     if (const int64_t c = w * LANES; column + c < width)
@@ -75,7 +83,7 @@ static inline void multiply_transposed(int64_t steps, int64_t rows, const float*
             float* at = to + row * width + column;
             prefetch<count()>(at, width);
             Vector sums[count()][WIDE] = {};
-            tile(steps, a + row, 1, down, b + column, next, sums);
+            some(steps, a + row, 1, down, b + column, next, sums);
             for (int r = 0; r < count(); r++)
                 for (int w = 0; w < WIDE; w++)
                     if (const int64_t c = w * LANES; column + c < width)

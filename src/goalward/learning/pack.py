@@ -57,7 +57,8 @@ def micro_batches(examples: Sequence[Example], budget: int, *, packed: bool) -> 
 
 def pack(examples: Sequence[Example], policy: Policy) -> MicroBatch:
     """Lay `examples` out as one MicroBatch; tokens of weight 0 are read but not learned from."""
-    layout = lay_out([(e.rollout.prompt, e.rollout.completion) for e in examples], policy)
+    # Nothing is predicted from a completion's last token.
+    layout = lay_out([(e.rollout.prompt, e.rollout.completion[:-1]) for e in examples], policy)
     learned = [np.flatnonzero(example.weight) for example in examples]
     at = [
         path[example.rollout.prompt.size - 1 + places]

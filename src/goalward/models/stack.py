@@ -6,11 +6,14 @@ line each, so that most of them wait for memory. Values and gradients are the pl
 
 import mmap
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -35,7 +38,10 @@ class Stack:
 
     @classmethod
     def bind(cls, decoder: Decoder) -> Self | None:
-        """None where the kernels do not know a module, a shape or a device, or are not to be had."""
+        """None where the kernels do not know a module, a shape or a device, or are not to be had.
+
+        What a compiler made of them is compared with the plain decoder once: a disagreement is a warning, and None.
+        """
         embedding = decoder.embedding
         if embedding.device.type != "cpu" or not known(decoder) or _adapted(decoder):
             return None
@@ -51,7 +57,10 @@ class Stack:
         hidden, mlp = embedding.shape[1], len(_tensor(decoder.layers[0].gate.weight))
         if kernels is None or any(width % kernels.lanes for width in (hidden, mlp, decoder.head_dim)):
             return None
-        return cls(decoder, kernels, parameters, hidden, mlp)
+        stack = cls(decoder, kernels, parameters, hidden, mlp)
+        if decoder not in _trusted:
+            _trusted[decoder] = _agrees(stack)
+        return stack if _trusted[decoder] else None
 
     def forward(self, layout: Layout, cosine: Tensor, sine: Tensor) -> Tensor:
         """Hidden states behind the last norm, [1, N, hidden]; cosine, sine: of each position (`Decoder.rotary`)."""
@@ -187,6 +196,35 @@ class _Pool:
 
 
 _pool = _Pool()
+_trusted: WeakKeyDictionary[Decoder, bool] = WeakKeyDictionary()
+
+
+def _agrees(stack: Stack) -> bool:
+    """Whether values and gradients are the plain decoder's on a few tokens; a warning if not."""
+    decoder, count = stack.decoder, 40
+    tokens = (torch.arange(count)[None] * 37 + 11) % len(decoder.embedding)
+    places = np.arange(count)
+    positions, segments = torch.from_numpy(places)[None], np.array([[0, count, -1]])
+    layout = Layout(tokens=tokens, paths=(places,), positions=positions, segments=segments)
+    weight = torch.randn(1, count, stack.hidden, generator=torch.Generator().manual_seed(0))
+    learned = [p for p in stack.parameters if p is not None and p.requires_grad]
+
+    def probe(forward: Callable[[], Tensor]) -> list[Tensor]:
+        with torch.enable_grad():
+            out = forward()
+            return [out.detach(), *(torch.autograd.grad((out * weight).sum(), learned) if learned else ())]
+
+    found = probe(lambda: stack.forward(layout, *decoder.rotary(count, decoder.embedding)))
+    expected = probe(lambda: decoder.forward(tokens))
+    pairs = zip(found, expected, strict=True)
+    agrees = all(float((a - b).norm()) <= 1e-3 * float(b.norm()) + 1e-6 for a, b in pairs)
+    if not agrees:
+        warnings.warn(
+            "goalward's training.cpp, as compiled here, disagrees with PyTorch on this model, so PyTorch computes it,"
+            " which is slower. Please report it with the compiler's version and the CPU's name.",
+            stacklevel=2,
+        )
+    return agrees
 
 
 def _adapted(decoder: Decoder) -> bool:
