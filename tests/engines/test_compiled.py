@@ -146,3 +146,13 @@ def test_a_single_weight_that_is_not_a_number_is_noticed(tiny_policy):
 def test_a_token_without_embedding_is_refused(tiny_policy):
     with pytest.raises(UsageError, match="token 272, and the model embeddings for 272"):
         ask(tiny_policy(), prompts=[np.array([3, 272], np.int32)])
+
+
+def test_kernels_that_disagree_are_said_so_and_not_used(tiny_policy, writers, monkeypatch):
+    policy = tiny_policy()
+    monkeypatch.setattr(CompiledWriter, "first_logits", lambda _: np.zeros((1, 272), np.float32))
+    with pytest.warns(UserWarning, match="forward.cpp, as compiled here, disagrees") as told:
+        ask(policy)
+        ask(policy)
+    assert writers == ["StepWriter"] * 2
+    assert len(told) == 1

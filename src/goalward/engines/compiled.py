@@ -1,19 +1,26 @@
 """Writing in C++, for small models on a CPU: see kernels/forward.cpp."""
 
 import ctypes
+import warnings
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from goalward.engines.engine import Sampling
 from goalward.engines.writer import Draw, Places
 from goalward.errors import UsageError
+from goalward.models.decoder import Decoder
 from goalward.models.packed import Packed
 from goalward.types import FloatArray, IntArray
 
 _BLOCK = 16
 """Tokens written between looks at what has ended. A row that ends in between costs nothing."""
+
+_PROBE = 40
+"""Tokens that the kernels are tried on."""
 
 _ROW = np.dtype(
     [
@@ -30,6 +37,42 @@ class _Sampling(ctypes.Structure):
     """`struct Sampling` of choose.h."""
 
     _fields_ = [("temperature", ctypes.c_float), ("top_p", ctypes.c_float), ("top_k", ctypes.c_int64)]
+
+
+_trusted: WeakKeyDictionary[Decoder, bool] = WeakKeyDictionary()
+
+
+def compiled_writer(
+    decoder: Decoder, longest: int, shared: int, endings: Sequence[int], lanes: int
+) -> "CompiledWriter | None":
+    """A CompiledWriter of the weights as they are now; None where the kernels do not know the model.
+
+    What a compiler made of them is compared with the decoder once: a disagreement is a warning, and None.
+    """
+    packed = Packed.of(decoder, max(longest, _PROBE))
+    if packed is None:
+        return None
+    if decoder not in _trusted:
+        _trusted[decoder] = _agrees(packed, decoder)
+    return CompiledWriter(packed, longest, shared, endings, lanes) if _trusted[decoder] else None
+
+
+def _agrees(packed: Packed, decoder: Decoder) -> bool:
+    """Whether the logits behind a few tokens are the decoder's; a warning if not."""
+    prompt = (np.arange(_PROBE) * 37 + 11) % packed.embeddings
+    writer = CompiledWriter(packed, _PROBE, 0, (), 1)
+    writer.admit([prompt.astype(np.int32)], np.zeros(1, np.int64), np.ones(1, np.int64))
+    found = writer.first_logits()[0]
+    expected = decoder.head(decoder.forward(torch.from_numpy(prompt)[None]))[0, -1].float().numpy()
+    gap, size = np.abs(found - expected).max(), np.abs(expected).max()
+    agrees = not gap > 1e-3 * size  # weights that are not numbers are for the engine to name
+    if not agrees:
+        warnings.warn(
+            "goalward's forward.cpp, as compiled here, disagrees with PyTorch on this model, so PyTorch computes it,"
+            " which is slower. Please report it with the compiler's version and the CPU's name.",
+            stacklevel=2,
+        )
+    return agrees
 
 
 class CompiledWriter:
@@ -85,6 +128,10 @@ class CompiledWriter:
         self._rows = np.concatenate([self._rows, rows])
         self._fresh = np.concatenate([self._fresh, fresh])
         self._last = np.concatenate([self._last, np.zeros(len(owner), np.int32)])
+
+    def first_logits(self) -> FloatArray:
+        """Of the first token of each row that was admitted last and has none yet, [R, vocabulary]."""
+        return self._logits[-1][:, : self._packed.vocabulary]
 
     def write(self, left: Places, draw: Draw, sampling: Sampling) -> tuple[Places, FloatArray]:
         """See Writer."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from goalward.engines.cache import memory_for, row_bytes
-from goalward.engines.compiled import CompiledWriter
+from goalward.engines.compiled import compiled_writer
 from goalward.engines.engine import Request, Sampling
 from goalward.engines.randomness import uniforms
 from goalward.engines.sheet import Job, Rows, Sheet, Written
@@ -17,7 +17,6 @@ from goalward.models.decoder import Decoder
 from goalward.models.fused import fuse
 from goalward.models.lanes import lanes, small
 from goalward.models.layout import common_start
-from goalward.models.packed import Packed
 from goalward.models.policy import Policy
 from goalward.types import Rollout
 
@@ -84,9 +83,9 @@ class NativeEngine:
         decoder = policy.lean(longest)
         on_gpu = device.type == "cuda"
         if decoder is not None and small(policy.inner):
-            packed = Packed.of(decoder, longest)
-            if packed is not None:
-                return CompiledWriter(packed, longest, shared, policy.eos_ids, lanes(policy)), self.max_batch
+            writer = compiled_writer(decoder, longest, shared, policy.eos_ids, lanes(policy))
+            if writer is not None:
+                return writer, self.max_batch
         if decoder is not None and on_gpu:
             slots = self._slots_for(decoder, min(len(jobs), self.max_batch), longest)
             if slots is not None:
