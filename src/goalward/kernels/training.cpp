@@ -4,7 +4,7 @@
 // way back needs is kept; norms and activations are made again, which is faster than to fetch them.
 #include "attention.h"
 
-constexpr int64_t TOKENS = 96;
+constexpr int64_t TOKENS = 192;
 
 // Numbers of a layer's parameters among the weights; the last norm's is layers * PARTS. Absent ones are null.
 enum Part { INPUT_NORM, Q, K, V, Q_BIAS, K_BIAS, V_BIAS, Q_NORM, K_NORM, O, POST_NORM, GATE, UP, DOWN, PARTS };
