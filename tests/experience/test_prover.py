@@ -54,7 +54,7 @@ def test_goals_and_tactics_are_a_token_a_symbol(policy):
 
 def test_practice_learns_to_prove_and_resumes_as_it_was(policy):
     statements = [parse(text) for text in ("p ∧ q → q", "p → p ∨ q", "p → q → p", "p ∧ q → q ∧ p")]
-    settings = PracticeSettings(lessons=64, first=SearchSettings(budget=64, method="puct", refute=True))
+    settings = PracticeSettings(lessons=64, first=64)
     practice = Practice(statements, PolicyGuide(policy), policy.chat, settings, seed=0)
     assert isinstance(practice, Remembering)
     learner = Learner(
@@ -83,7 +83,7 @@ def test_the_value_is_learned_from_its_own_token_alone(policy):
         [parse("p → p")],
         PolicyGuide(policy),
         policy.chat,
-        PracticeSettings(first=SearchSettings(budget=20, method="puct", refute=True)),
+        PracticeSettings(),
         seed=0,
     )
     groups = practice.collect(1, version=0)
