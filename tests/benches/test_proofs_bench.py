@@ -20,7 +20,7 @@ def few(monkeypatch):
 
 def test_ways_side_by_side(few):
     torch.manual_seed(0)
-    found = proofs.study(["new:prover"], attempts=4, most=100, say=lambda text: None)
+    found = proofs.study(["new:prover"], attempts=4, most=100, hardest=True, say=lambda text: None)
     lines = {line.name: line for line in found.lines}
     assert found.hard == HARD
     assert lines["best first by size, 100"].proved.mean == pytest.approx(3 / 5)

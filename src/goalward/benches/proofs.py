@@ -88,8 +88,13 @@ class Ways:
         )
 
 
-def study(models: Sequence[str], attempts: int, most: int, say: Callable[[str], None] = print) -> Study:
-    """Controls, and each model's walk and searches. All proofs go through the kernel, and Lean if there is one."""
+def study(
+    models: Sequence[str], attempts: int, most: int, *, hardest: bool, say: Callable[[str], None] = print
+) -> Study:
+    """Controls, and each model's walk and searches. All proofs go through the kernel, and Lean if there is one.
+
+    hardest: let models search what no control proves for as long as the control did.
+    """
     ways = Ways()
     say("random tactics")
     luck = random.Random(0)  # noqa: S311
@@ -119,16 +124,16 @@ def study(models: Sequence[str], attempts: int, most: int, say: Callable[[str], 
         found = find_proofs(ways.statements, guide, SearchSettings(budget=max(BUDGETS), method="puct"))
         for budget in BUDGETS:
             ways.add(f"{model}: puct, {budget}", [within(one, budget) for one in found])
-        say(f"{model}: puct, {most}, {len(hard)} hard theorems")
-        long = find_proofs(
-            [ways.statements[place] for place in hard], guide, SearchSettings(budget=most, method="puct")
-        )
-        proofs = {place: one.proof for place, one in zip(hard, long, strict=True)}
-        ways.add(
-            f"{model}: puct, {most}, hard ones",
-            [proofs.get(place) for place in range(len(ways.statements))],
-            whole=False,
-        )
+        if hardest:
+            say(f"{model}: puct, {most}, {len(hard)} hard theorems")
+            settings = SearchSettings(budget=most, method="puct")
+            long = find_proofs([ways.statements[place] for place in hard], guide, settings)
+            proofs = {place: one.proof for place, one in zip(hard, long, strict=True)}
+            ways.add(
+                f"{model}: puct, {most}, hard ones",
+                [proofs.get(place) for place in range(len(ways.statements))],
+                whole=False,
+            )
     say("the judges")
     return ways.study(hard)
 
