@@ -215,6 +215,7 @@ def prove(
     from goalward.prove import prove, text
     from goalward.stages import resolve_model
 
+    _use_free_cores()
     found = prove(statement, resolve_model(model), SearchSettings(budget=budget, method="puct"))
     if as_json:
         print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
