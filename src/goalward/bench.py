@@ -58,6 +58,9 @@ def proofs(
     ] = None,
     attempts: Annotated[int, typer.Option(min=1, help="Random walks at each theorem.")] = 16,
     most: Annotated[int, typer.Option(min=64, help="Expansions of the search by size.")] = 1000,
+    hardest: Annotated[
+        bool, typer.Option(help="Let models search what no control proves for as long; minutes for each.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """set.mm's 687 theorems: random tactics and search by size, beside models at equal expansions; Lean judges.
@@ -68,7 +71,9 @@ def proofs(
     from goalward.stages import resolve_model
 
     with Console(stderr=True).status("") as status:
-        found = benchmark.study([resolve_model(name) for name in model or ()], attempts, most, status.update)
+        found = benchmark.study(
+            [resolve_model(name) for name in model or ()], attempts, most, hardest=hardest, say=status.update
+        )
     if as_json:
         print(json.dumps(asdict(found), indent=1))
     else:

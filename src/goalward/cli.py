@@ -201,9 +201,9 @@ def prove(
         str, typer.Argument(help="A formula of propositional logic, such as 'p ∧ q → q ∧ p'.")
     ],
     model: Annotated[
-        str | None,
-        typer.Option(help="Who guides the search: a folder, a finished run; else the size of goals."),
-    ] = None,
+        str,
+        typer.Option(help="Who guides the search: prover (ships with Goalward), a folder, a finished run."),
+    ] = "prover",
     budget: Annotated[int, typer.Option(min=1, help="Goals to expand.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
@@ -215,7 +215,8 @@ def prove(
     from goalward.prove import prove, text
     from goalward.stages import resolve_model
 
-    found = prove(statement, model and resolve_model(model), SearchSettings(budget=budget, method="puct"))
+    _use_free_cores()
+    found = prove(statement, resolve_model(model), SearchSettings(budget=budget, method="puct"))
     if as_json:
         print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
     else:

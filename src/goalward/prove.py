@@ -2,13 +2,12 @@
 
 from dataclasses import asdict, dataclass
 
-from goalward.errors import UsageError
 from goalward.experience.prover import PolicyGuide
-from goalward.experience.search import SearchSettings, by_size, search
+from goalward.experience.search import SearchSettings, search
 from goalward.formal.export import lean_statement, lean_term
 from goalward.formal.formula import atoms, countermodel, parse
 from goalward.formal.lean import Job
-from goalward.formal.lean_find import find_lean
+from goalward.formal.lean_find import ask_lean
 from goalward.formal.proof import verify
 from goalward.formal.refute import disprove, lean_disproof
 from goalward.formal.script import lean_script
@@ -41,8 +40,8 @@ class Answer:
         return asdict(self)
 
 
-def prove(statement: str, model: str | None, settings: SearchSettings) -> Answer:
-    """Search for a proof of `statement`, guided by `model` or, without one, by the size of goals.
+def prove(statement: str, model: str, settings: SearchSettings) -> Answer:
+    """Search for a proof of `statement`, guided by `model`.
 
     Raises UsageError where it is no statement of propositional logic, or there is no such model.
     """
@@ -57,10 +56,10 @@ def prove(statement: str, model: str | None, settings: SearchSettings) -> Answer
             claim=claim,
             term=body,
             kernel=True,
-            lean=ask_lean(claim, body),
+            lean=lean_says(claim, body),
             values=values,
         )
-    guide = PolicyGuide(load_policy(ModelConfig(name=model))) if model else by_size
+    guide = PolicyGuide(load_policy(ModelConfig(name=model)))
     [found] = search([wanted], guide, settings)
     if found.proof is not None:
         term = verify(wanted, found.proof)
@@ -73,18 +72,17 @@ def prove(statement: str, model: str | None, settings: SearchSettings) -> Answer
             claim=claim,
             term=body,
             kernel=True,
-            lean=ask_lean(claim, body),
+            lean=lean_says(claim, body),
         )
     return Answer(statement=str(wanted), verdict="open", expansions=found.expansions)
 
 
-def ask_lean(claim: str, body: str) -> str:
+def lean_says(claim: str, body: str) -> str:
     """Lean's verdict in a line; where there is no Lean, how to come by one."""
-    try:
-        lean = find_lean()
-    except UsageError as error:
-        return f"not asked: {error}"
-    [verdict] = lean.check([Job(statement=claim, body=body)])
+    found = ask_lean([Job(statement=claim, body=body)])
+    if isinstance(found, str):
+        return found
+    [verdict] = found
     axioms = f", axioms: {', '.join(verdict.axioms) or 'none'}" if verdict.status == "ok" else ""
     return f"{verdict.status}{axioms} ({verdict.oracle})"
 

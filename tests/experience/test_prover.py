@@ -5,14 +5,16 @@ import torch
 from goalward.experience.experience import Remembering
 from goalward.experience.practice import Practice, PracticeSettings
 from goalward.experience.prover import PolicyGuide, Prover, goal_messages, value_text
-from goalward.experience.search import SearchSettings
+from goalward.experience.search import SearchSettings, find_proofs
 from goalward.feedback.build import build_grader
 from goalward.formal.formula import parse
+from goalward.formal.proof import verify
 from goalward.formal.tactics import Goal, moves
 from goalward.learning.imitation import ExpertIteration
 from goalward.learning.learner import Learner, LearnerSettings
 from goalward.learning.optimizer import OptimizerSettings
 from goalward.models.load import ModelConfig, load_policy
+from goalward.models.prover import PATH
 from goalward.types import Group, Task
 
 GOALS = [Goal((parse("p → q"), parse("p")), parse("q")), Goal((), parse("p ∧ q → q ∧ p"))]
@@ -54,7 +56,7 @@ def test_goals_and_tactics_are_a_token_a_symbol(policy):
 
 def test_practice_learns_to_prove_and_resumes_as_it_was(policy):
     statements = [parse(text) for text in ("p ∧ q → q", "p → p ∨ q", "p → q → p", "p ∧ q → q ∧ p")]
-    settings = PracticeSettings(lessons=64, first=SearchSettings(budget=64, method="puct", refute=True))
+    settings = PracticeSettings(lessons=64, first=64)
     practice = Practice(statements, PolicyGuide(policy), policy.chat, settings, seed=0)
     assert isinstance(practice, Remembering)
     learner = Learner(
@@ -83,7 +85,7 @@ def test_the_value_is_learned_from_its_own_token_alone(policy):
         [parse("p → p")],
         PolicyGuide(policy),
         policy.chat,
-        PracticeSettings(first=SearchSettings(budget=20, method="puct", refute=True)),
+        PracticeSettings(),
         seed=0,
     )
     groups = practice.collect(1, version=0)
@@ -107,3 +109,26 @@ def test_the_prover_answers_with_scripts_that_the_grader_accepts(policy):
     assert scores[0][0] == 1.0
     assert scores[1] == [0.0, 0.0, 0.0]
     assert answers[1][0][0].stop == "length"
+
+
+def test_the_shipped_prover_is_small_and_knows_its_trade():
+    trained = load_policy(ModelConfig(name="prover", device="cpu"))
+    assert sum(file.stat().st_size for file in PATH.iterdir()) <= 8_000_000
+    assert 1_000_000 <= trained.model.num_parameters() <= 3_000_000
+    statements = [
+        parse(text)
+        for text in (
+            "((p → q) → p) → p",
+            "(p → q) ∧ (q → r) → p → r",
+            "¬(p ∨ q) ↔ ¬p ∧ ¬q",
+            "p ∧ (q ∨ r) → p ∧ q ∨ p ∧ r",
+        )
+    ]
+    settings = SearchSettings(budget=64, method="puct")
+    found = find_proofs(statements, PolicyGuide(trained), settings)
+    for statement, one in zip(statements, found, strict=True):
+        assert one.proof is not None
+        verify(statement, one.proof)
+    torch.manual_seed(0)
+    drawn = load_policy(ModelConfig(name="new:prover", device="cpu"))
+    assert len([one for one in find_proofs(statements, PolicyGuide(drawn), settings) if one.proof]) < 4

@@ -72,8 +72,7 @@ def evaluate(
     records: list[Record] = []
     for start in range(0, len(tasks), QUESTIONS_AT_ONCE):
         chunk = tasks[start : start + QUESTIONS_AT_ONCE]
-        prompts = [chat_prompt(each.messages) for each in chunk]
-        asked = prove(chunk) if prove else list(_ask(chunk, prompts, engine, settings))
+        asked = prove(chunk) if prove else list(_ask(chunk, engine, chat_prompt, settings))
         if reflect is not None:
             asked = _reflect(chunk, [samples for _, samples in asked], engine, chat_prompt, settings, reflect)
         greedy, samples = zip(*asked, strict=True)
@@ -108,9 +107,13 @@ def stream(task_id: str, index: int) -> int:
 
 
 def _ask(
-    tasks: Sequence[Task], prompts: Sequence[IntArray], engine: Engine, settings: EvaluationSettings
+    tasks: Sequence[Task],
+    engine: Engine,
+    chat_prompt: Callable[[Sequence[Message]], IntArray],
+    settings: EvaluationSettings,
 ) -> Iterator[tuple[tuple[Rollout, ...], tuple[Rollout, ...]]]:
     """For each task its greedy rollout (a tuple of one) and its sampled ones (perhaps none)."""
+    prompts = [chat_prompt(each.messages) for each in tasks]
     greedy = engine.generate(
         [Request(prompt=prompt, streams=(0,)) for prompt in prompts],
         Sampling(temperature=0, max_tokens=settings.max_tokens),

@@ -2,18 +2,23 @@
 
 Everything that a search settles is a lesson: for each goal that was proved, the tactic of its shortest proof and how
 many tactics that has; for goals that a countermodel refutes, that there is no proof. Nothing else is learned from.
+Before the first step, when the policy knows nothing, every statement is searched by size, which costs next to
+nothing; then the policy practises on those that this did not prove, and now and then on the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from goalward.experience.by_size import BySize, search_by_size
 from goalward.experience.demonstrations import recorded
+from goalward.experience.graph import Best, Graph, shortest_proofs
 from goalward.experience.prover import goal_messages, value_text
-from goalward.experience.search import Guide, Node, Search, SearchSettings, by_size, holds, search
-from goalward.formal.formula import Formula, parse
+from goalward.experience.search import Guide, Search, SearchSettings, canonical_goal, holds, searches
+from goalward.formal.formula import Formula, canonical, parse
+from goalward.formal.proof import statement_goal
 from goalward.formal.tactics import Goal
 from goalward.models.chat import Chat
 from goalward.models.prover import STEPS
@@ -24,21 +29,22 @@ from goalward.types import Feedback, Group, Task
 class PracticeSettings:
     """How a policy practises.
 
-    search: how it looks for proofs; first: how proofs are looked for before the first step, when nothing is known;
+    search: how it looks for proofs; first: expansions of the search by size at each statement before the first step;
     lessons: goals that a step learns from, half of them from its own searches and the rest from all before;
-    refuted: goals without a proof for each goal with one; per_statement: most lessons that one search gives;
+    refuted: goals without a proof for each goal with one; per_statement: most lessons that one search gives, those
+    of the statement's own proof before others;
     bored, baffled: how often statements are drawn that were proved, or not, when last tried, where an untried one
     counts 1 (AlphaProof's matchmaker).
     """
 
-    search: SearchSettings = field(default_factory=lambda: SearchSettings(budget=32, refute=True))
-    first: SearchSettings = field(
-        default_factory=lambda: SearchSettings(budget=64, refute=True, method="size")
+    search: SearchSettings = field(
+        default_factory=lambda: SearchSettings(budget=32, method="puct", refute=True)
     )
+    first: int = 300
     lessons: int = 8192
     refuted: float = 0.5
-    per_statement: int = 48
-    bored: float = 0.001
+    per_statement: int = 24
+    bored: float = 0.05
     baffled: float = 0.1
 
 
@@ -64,7 +70,7 @@ class Practice:
     ) -> None:
         self.cursor = 0
         self.noticed: dict[str, float] = {}
-        self._statements = statements
+        self._statements = [canonical(one) for one in statements]
         self._guide = guide
         self._chat = chat
         self._settings = settings
@@ -79,27 +85,27 @@ class Practice:
     def collect(self, count: int, *, version: int) -> list[Group]:
         """Search for proofs of `count` statements; a group for each goal to learn from: its tactic, and its value."""
         rng = np.random.default_rng([self._seed, self.cursor])
-        chosen = self._draw(min(count, len(self)), rng)
-        first = version == 0
-        found = search(
-            [self._statements[i] for i in chosen],
-            by_size if first else self._guide,
-            self._settings.first if first else self._settings.search,
-        )
+        found = self._first() if version == 0 else self._search(self._draw(min(count, len(self)), rng))
         self.cursor += count
-        for i, one in zip(chosen, found, strict=True):
-            self._weights[i] = self._settings.bored if one.proof else self._settings.baffled
         fresh: dict[Goal, Lesson] = {}
-        for one in found:
+        proved, expansions = [], []
+        for place, one in found:
+            proved.append(one.proved)
+            expansions.append(one.expansions)
+            self._weights[place] = self._weight(one.proved, first=version == 0)
             for lesson in lessons(
-                one, most=self._settings.per_statement, refuted=self._settings.refuted, rng=rng
+                one.graph,
+                statement_goal(one.statement),
+                most=self._settings.per_statement,
+                refuted=self._settings.refuted,
+                rng=rng,
             ):
                 remember(fresh, lesson)
         for lesson in fresh.values():
             remember(self._known, lesson)
         self.noticed = {
-            "proved": float(np.mean([one.proof is not None for one in found])),
-            "expansions": float(np.mean([one.expansions for one in found])),
+            "proved": float(np.mean(proved)),
+            "expansions": float(np.mean(expansions)),
             "lessons": float(len(fresh)),
             "remembered": float(len(self._known)),
         }
@@ -121,6 +127,20 @@ class Practice:
             goal = Goal(tuple(map(parse, hypotheses)), parse(target))
             self._known[goal] = Lesson(goal, tactic, steps)
         self._weights = np.array(memory["weights"])
+
+    def _first(self) -> Iterator[tuple[int, BySize]]:
+        return (
+            (place, search_by_size(one, self._settings.first)) for place, one in enumerate(self._statements)
+        )
+
+    def _search(self, chosen: Sequence[int]) -> Iterator[tuple[int, Search]]:
+        statements = [self._statements[place] for place in chosen]
+        return ((chosen[at], one) for at, one in searches(statements, self._guide, self._settings.search))
+
+    def _weight(self, proved: bool, *, first: bool) -> float:
+        if proved:
+            return self._settings.bored
+        return 1.0 if first else self._settings.baffled
 
     def _draw(self, count: int, rng: np.random.Generator) -> list[int]:
         """Numbers of statements, the more interesting the likelier."""
@@ -148,34 +168,31 @@ def remember(known: dict[Goal, Lesson], lesson: Lesson) -> None:
         known[lesson.goal] = lesson
 
 
-def lessons(found: Search, *, most: int, refuted: float, rng: np.random.Generator) -> list[Lesson]:
-    """What a search teaches, at most `most` goals with a proof."""
-    shortest = shortest_proofs(found)
-    proved = [Lesson(node.goal, text, size) for node, (text, size) in shortest.items()]
-    if len(proved) > most:
-        proved = [proved[i] for i in sorted(rng.choice(len(proved), most, replace=False))]
-    open_goals = [node.goal for node in found.nodes.values() if not node.by]
+def lessons(graph: Graph, root: Goal, *, most: int, refuted: float, rng: np.random.Generator) -> list[Lesson]:
+    """What a search for `root` teaches, at most `most` goals with a proof."""
+    shortest = shortest_proofs(graph)
+    own = list(dict.fromkeys(_path(root, shortest)))[:most] if root in shortest else []
+    others = [goal for goal in shortest if goal not in set(own)]
+    proved = own + [others[i] for i in sorted(rng.permutation(len(others))[: most - len(own)].tolist())]
+    open_goals = [
+        goal
+        for goal in {each: None for branches in graph.values() for _, goals in branches for each in goals}
+        if goal not in shortest
+    ]
     wanted = int(np.ceil(refuted * max(len(proved), 2)))
     looked_at = rng.permutation(len(open_goals))[: 2 * wanted].tolist()
     wrong = [open_goals[i] for i in looked_at if not holds(open_goals[i])][:wanted]
-    return proved + [Lesson(goal, None, STEPS - 1) for goal in wrong]
+    return [
+        *(Lesson(canonical_goal(goal), shortest[goal].tactic, shortest[goal].size) for goal in proved),
+        *(Lesson(canonical_goal(goal), None, STEPS - 1) for goal in wrong),
+    ]
 
 
-def shortest_proofs(found: Search) -> dict[Node, tuple[str, int]]:
-    """Of every goal that the search proved: the first tactic of its shortest proof in the graph, and its length."""
-    size = {node: STEPS * STEPS for node in found.nodes.values() if node.by}
-    best: dict[Node, tuple[str, int]] = {}
-    changed = True
-    while changed:
-        changed = False
-        for node in size:
-            for branch in node.branches or ():
-                if all(each.by for each in branch.nodes):
-                    total = 1 + sum(size[each] for each in branch.nodes)
-                    if total < size[node]:
-                        size[node], best[node] = total, (branch.text, total)
-                        changed = True
-    return best
+def _path(root: Goal, shortest: Mapping[Goal, Best]) -> Iterator[Goal]:
+    """The goals that the shortest proof of `root` meets."""
+    yield root
+    for goal in shortest[root].goals:
+        yield from _path(goal, shortest)
 
 
 def _some(lessons: list[Lesson], most: int, rng: np.random.Generator) -> list[Lesson]:

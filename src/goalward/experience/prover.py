@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from goalward.experience.demonstrations import recorded
-from goalward.experience.search import Appraisal, SearchSettings, search
+from goalward.experience.search import Appraisal, SearchSettings, find_proofs
 from goalward.experience.walks import walks
 from goalward.formal.proof import read_statement
 from goalward.formal.tactics import Goal
@@ -122,8 +122,8 @@ class Prover:
         if settings.method == "walk":
             found = walks(statements, self._guide, longest=settings.budget)
         else:
-            searches = search(statements, self._guide, settings)
-            found = [list(one.proof.lines) if one.proof else None for one in searches]
+            searched = find_proofs(statements, self._guide, settings)
+            found = [list(one.proof.lines) if one.proof else None for one in searched]
         again = [statement for statement in statements for _ in range(self._samples)]
         luck = [
             np.random.default_rng([self._seed, _number(task.id), turn])

@@ -7,10 +7,12 @@ is the unit of cost.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple, Protocol
 
+from goalward.experience.graph import Graph
 from goalward.formal.formula import Formula, atom, atoms, canonical_names, implies, is_tautology, substitute
 from goalward.formal.proof import Proof, statement_goal
 from goalward.formal.tactics import Goal, Move, moves
@@ -31,14 +33,6 @@ class Guide(Protocol):
         ...
 
 
-def by_size(goals: Sequence[Goal], tactics: Sequence[Sequence[str]]) -> list[Appraisal]:
-    """The guide that has learned nothing: all tactics are alike, and small goals are near."""
-    return [
-        Appraisal([1 / max(len(texts), 1)] * len(texts), float(goal.size))
-        for goal, texts in zip(goals, tactics, strict=True)
-    ]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
     """How to search.
@@ -46,14 +40,14 @@ class SearchSettings:
     budget: goals to expand. method: "best_first" goes where -log prior of the tactics so far, plus `distance` for
     each that the guide still expects, is least; "puct" balances expected steps against tactics little tried
     (AlphaZero's rule on AlphaProof's graph): `discount` a step turns expected steps into a value in (0, 1],
-    `exploration` weighs the bonus for the prior; "size" goes where least is written, and asks nobody.
+    `exploration` weighs the bonus for the prior.
     "walk" has no way back: one tactic at each goal, at most `budget`.
     refute: give up a goal at once where values of its variables refute it. For practice: a search that is measured
     goes without.
     """
 
     budget: int = 64
-    method: Literal["best_first", "puct", "size", "walk"] = "best_first"
+    method: Literal["best_first", "puct", "walk"] = "best_first"
     distance: float = 1.0
     discount: float = 0.9
     exploration: float = 1.0
@@ -98,6 +92,13 @@ class Node:
         return Proof(self.by.text, tuple(node.proof for node in self.by.nodes))
 
 
+class Found(NamedTuple):
+    """What a search came to: a proof that the kernel has still to see, or None, and what it cost."""
+
+    proof: Proof | None
+    expansions: int
+
+
 class Search:
     """The search for one statement's proof. It can be stopped after any expansion."""
 
@@ -113,6 +114,20 @@ class Search:
     def proof(self) -> Proof | None:
         """What was found so far: every tactic applies, and the kernel is still to be asked."""
         return self.root.proof if self.root.by else None
+
+    @property
+    def proved(self) -> bool:
+        """Whether the statement was."""
+        return self.root.by is not None
+
+    @property
+    def graph(self) -> Graph:
+        """All goals that were expanded, and what each tactic made of them."""
+        return {
+            node.goal: [(branch.text, [each.goal for each in branch.nodes]) for branch in node.branches]
+            for node in self.nodes.values()
+            if node.branches is not None
+        }
 
     @property
     def over(self) -> bool:
@@ -152,8 +167,7 @@ class Search:
     def _node(self, goal: Goal, left: float) -> Node:
         key = canonical_goal(goal)
         if key not in self.nodes:
-            by_size = self._settings.method == "size"
-            node = self.nodes[key] = Node(key, float(key.size) if by_size else left)
+            node = self.nodes[key] = Node(key, left)
             node.dead = self._settings.refute and not holds(key)
         return self.nodes[key]
 
@@ -177,8 +191,7 @@ class Search:
 
     def _cost(self, branch: Branch) -> float:
         """What a branch is expected to cost from here."""
-        own = {"best_first": branch.cost, "puct": 1.0, "size": 0.0}[self._settings.method]
-        return own + _still(branch)
+        return (branch.cost if self._settings.method == "best_first" else 1.0) + _still(branch)
 
     def _look_back(self) -> None:
         """What the newest leaf has changed for those before it on the path."""
@@ -207,21 +220,36 @@ class Search:
 def search(
     statements: Sequence[Formula], guide: Guide, settings: SearchSettings, *, side_by_side: int = 256
 ) -> list[Search]:
-    """Search for a proof of each statement, `side_by_side` at a time."""
-    searches = [Search(statement, settings) for statement in statements]
-    waiting = [one for one in reversed(searches) if not one.over]
-    active: list[Search] = []
-    while active or waiting:
-        while waiting and len(active) < side_by_side:
-            active.append(waiting.pop())
-        leaves = [(one, node) for one in active if (node := one.leaf())]
+    """Search for a proof of each statement; all that was looked at stays in memory."""
+    found = dict(searches(statements, guide, settings, side_by_side=side_by_side))
+    return [found[place] for place in range(len(statements))]
+
+
+def find_proofs(statements: Sequence[Formula], guide: Guide, settings: SearchSettings) -> list[Found]:
+    """Search for a proof of each statement, and keep no more than what was found."""
+    found = {place: Found(one.proof, one.expansions) for place, one in searches(statements, guide, settings)}
+    return [found[place] for place in range(len(statements))]
+
+
+def searches(
+    statements: Sequence[Formula], guide: Guide, settings: SearchSettings, *, side_by_side: int = 256
+) -> Iterator[tuple[int, Search]]:
+    """Search for a proof of each statement, `side_by_side` at a time; each with its place as soon as it is over.
+
+    What the caller does not keep is forgotten: of many long searches only those under way fill memory.
+    """
+    waiting = enumerate(Search(statement, settings) for statement in statements)
+    active = list(islice(waiting, side_by_side))
+    while active:
+        leaves = [(one, node) for _, one in active if not one.over and (node := one.leaf())]
         tactics = [list(moves(node.goal)) for _, node in leaves]
         texts = [[text for text, _ in each] for each in tactics]
         found = guide([node.goal for _, node in leaves], texts)
         for (one, node), each, appraisal in zip(leaves, tactics, found, strict=True):
             one.expand(node, each, appraisal)
-        active = [one for one in active if not one.over]
-    return searches
+        yield from ((place, one) for place, one in active if one.over)
+        active = [(place, one) for place, one in active if not one.over]
+        active += islice(waiting, side_by_side - len(active))
 
 
 def holds(goal: Goal) -> bool:

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from goalward.errors import GoalwardError, UsageError
-from goalward.formal.lean import Job, Lean
+from goalward.formal.lean import Job, Lean, Verdict
 from goalward.formal.lean_backends import Backend, LeanCli
 from goalward.formal.lean_kimina import KiminaHttp
 from goalward.formal.lean_repl import LeanRepl
@@ -82,6 +83,14 @@ def find_lean(settings: LeanSettings | None = None) -> Lean:
     return Lean(
         backend=backend, seconds=settings.seconds, more=settings.seconds / 10 if own else 0.05, start=start
     )
+
+
+def ask_lean(jobs: Sequence[Job]) -> list[Verdict] | str:
+    """Lean's verdict on each job, where there is a Lean; else how to come by one."""
+    try:
+        return find_lean().check(jobs)
+    except UsageError as error:
+        return f"not asked: {error}"
 
 
 def prelude() -> str:

@@ -106,7 +106,9 @@ class Learner:
             examples, weighed = algorithm.weigh(examples, found)
             noticed |= weighed
         parts = self._minibatches(examples)
-        old = [self._logprobs(part) for part in parts] if len(parts) > 1 else [None] * len(parts)
+        # Demonstrations are not compared with what the policy was when it acted.
+        compared = len(parts) > 1 and algorithm.source == "attempts"
+        old = [self._logprobs(part) for part in parts] if compared else [None] * len(parts)
         sums: dict[str, float] = defaultdict(float)
         norms = []
         for part, before in zip(parts, old, strict=True):

@@ -16,7 +16,7 @@ from goalward.models.policy import Policy
 
 NEW = "new:"
 SHIPPED = {"pocket": pocket.PATH, "prover": prover.PATH}
-"""The models in the package, by name; of the prover no weights."""
+"""The models in the package, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,8 @@ class LoRA:
 class ModelConfig:
     """Which model, and where it runs.
 
-    name: "pocket" (ships with the package), a local folder, or a name on the Hugging Face Hub; "new:" before it:
-    that architecture and tokenizer, with random weights (torch's generator draws them). "new:prover" is a small
-    one for proofs.
+    name: "pocket" or "prover" (they ship with the package), a local folder, or a name on the Hugging Face Hub; "new:"
+    before it: that architecture and tokenizer, with random weights (torch's generator draws them).
     dtype: auto is bfloat16 on CUDA and float32 elsewhere.
     device: auto is the first of CUDA, MPS and CPU that is there; else what torch calls it, as "cuda:1".
     revision: a branch, tag or commit on the Hub.
@@ -59,11 +58,6 @@ def load_policy(config: ModelConfig) -> Policy:
     """
     device = _device(config.device)
     dtype = _dtype(config.dtype, device)
-    if config.name == "prover":
-        raise UsageError(
-            "model 'prover': no weights of it are shipped; 'new:prover' has random ones, and "
-            "recipes/proofs/expert_iteration.toml trains them"
-        )
     source = _source(config.name.removeprefix(NEW))
     if not sys.stderr.isatty():
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]

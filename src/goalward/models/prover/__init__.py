@@ -1,4 +1,7 @@
-"""The prover: architecture and tokenizer of a small model that `recipes/proofs/expert_iteration.toml` trains from nothing."""
+"""The prover: a model of 1.3 million parameters that `recipes/proofs/expert_iteration.toml` trains from nothing.
+
+Its weights are those of seed 0; docs/proofs.md has what they reach.
+"""
 
 from pathlib import Path
 
