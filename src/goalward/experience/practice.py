@@ -71,6 +71,7 @@ class Practice:
         self._seed = seed
         self._known: dict[Goal, Lesson] = {}
         self._weights = np.ones(len(statements))
+        self._luck = np.random.default_rng(seed)
 
     def __len__(self) -> int:
         """The number of statements."""
@@ -78,8 +79,12 @@ class Practice:
 
     def collect(self, count: int, *, version: int) -> list[Group]:
         """Search for proofs of `count` statements; a group for each goal to learn from: its tactic, and its value."""
-        rng = np.random.default_rng([self._seed, self.cursor])
-        chosen = self._draw(min(count, len(self)), rng)
+        return self.study(self.search(count, version=version), version=version)
+
+    def search(self, count: int, *, version: int) -> list[Search]:
+        """Search for proofs of `count` statements, the less decided the likelier."""
+        self._luck = np.random.default_rng([self._seed, self.cursor])
+        chosen = self._draw(min(count, len(self)))
         first = version == 0
         found = search(
             [self._statements[i] for i in chosen],
@@ -89,10 +94,14 @@ class Practice:
         self.cursor += count
         for i, one in zip(chosen, found, strict=True):
             self._weights[i] = self._settings.bored if one.proof else self._settings.baffled
+        return found
+
+    def study(self, found: Sequence[Search], *, version: int) -> list[Group]:
+        """What there is to learn from searches, and from what was remembered: a group for each goal."""
         fresh: dict[Goal, Lesson] = {}
         for one in found:
             for lesson in lessons(
-                one, most=self._settings.per_statement, refuted=self._settings.refuted, rng=rng
+                one, most=self._settings.per_statement, refuted=self._settings.refuted, rng=self._luck
             ):
                 remember(fresh, lesson)
         for lesson in fresh.values():
@@ -103,8 +112,8 @@ class Practice:
             "lessons": float(len(fresh)),
             "remembered": float(len(self._known)),
         }
-        new = _some(list(fresh.values()), self._settings.lessons // 2, rng)
-        old = _some(list(self._known.values()), self._settings.lessons - len(new), rng)
+        new = _some(list(fresh.values()), self._settings.lessons // 2, self._luck)
+        old = _some(list(self._known.values()), self._settings.lessons - len(new), self._luck)
         return [self._group(lesson, version) for lesson in {each.goal: each for each in new + old}.values()]
 
     def memory(self) -> dict[str, Any]:
@@ -122,10 +131,10 @@ class Practice:
             self._known[goal] = Lesson(goal, tactic, steps)
         self._weights = np.array(memory["weights"])
 
-    def _draw(self, count: int, rng: np.random.Generator) -> list[int]:
+    def _draw(self, count: int) -> list[int]:
         """Numbers of statements, the more interesting the likelier."""
         share = self._weights / self._weights.sum()
-        drawn: list[int] = rng.choice(len(self), count, replace=False, p=share).tolist()
+        drawn: list[int] = self._luck.choice(len(self), count, replace=False, p=share).tolist()
         return drawn
 
     def _group(self, lesson: Lesson, version: int) -> Group:
