@@ -90,7 +90,7 @@ def picture(found: Search, tree: Tree, kind: str) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    layout = _lay_out(tree.root)
+    layout = lay_out(tree.root)
     title, subtitle = str(found.statement), _subtitle(found, tree)
     kinds = list(dict.fromkeys(state(twig.node) for twig in layout.places))
     head, foot, side = 52.0, 32.0, 16.0
@@ -194,7 +194,7 @@ def _gap(forks: Sequence[Fork]) -> float:
     return _FAN + max((_width(fork.branch.text, _LABEL) for fork in forks), default=0.0) + 8 + _BRACKET
 
 
-def _lay_out(root: Twig) -> _Layout:
+def lay_out(root: Twig) -> _Layout:
     """Columns by depth; each goal level with the first that it leads to, all as high as there is room."""
     numbers = _numbers(root)
     columns: list[list[Twig]] = [[root]]
