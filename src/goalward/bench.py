@@ -126,3 +126,29 @@ def stitch_gsm8k(
         print(json.dumps(found, indent=1))
     else:
         Console().print(*benchmark.tables(found), sep="\n")
+
+
+@bench.command("test-time")
+def test_time(
+    model: Annotated[str, typer.Option(help="A prover: a folder or a finished run.")],
+    budget: Annotated[int, typer.Option(min=1, help="Expansions that do not prove them.")] = 640,
+    most: Annotated[int, typer.Option(min=1, help="How many theorems, the smallest first.")] = 30,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of practice at each.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of practice.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Hard theorems of set.mm: practice on variants of each, beside search with as many expansions; Lean judges.
+
+    Example: goalward bench test-time --model runs/proofs/expert_iteration --most 5
+    """
+    from goalward.benches import test_time as benchmark
+    from goalward.stages import resolve_model
+
+    with Console(stderr=True).status("") as status:
+        found = benchmark.study(
+            resolve_model(model), budget=budget, most=most, rounds=rounds, seed=seed, say=status.update
+        )
+    if as_json:
+        print(json.dumps(asdict(found), indent=1, ensure_ascii=False))
+    else:
+        Console().print(benchmark.table(found))
