@@ -60,7 +60,10 @@ def test_a_theorem_without_variants_ends_after_its_search(policy):
 
 
 def test_worked_solutions_are_proofs_and_nothing_is_made_up():
-    tasks = [*Theorems(train=30).tasks("train"), Task(id="no", messages=({"role": "user", "content": "⊢ p"},))]
+    tasks = [
+        *Theorems(train=30).tasks("train"),
+        Task(id="no", messages=({"role": "user", "content": "⊢ p"},)),
+    ]
     worked = with_proofs(tasks, SearchSettings(method="size", budget=64, refute=True))
     assert 10 < len(worked) < 31
     for task in worked:
