@@ -132,10 +132,12 @@ def stitch_gsm8k(
 def test_time(
     model: Annotated[str, typer.Option(help="A prover: a folder or a finished run.")],
     budget: Annotated[int, typer.Option(min=1, help="Expansions that do not prove them.")] = 640,
-    most: Annotated[int, typer.Option(min=1, help="How many theorems, the smallest first.")] = 30,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of practice at each.")] = 8,
+    most: Annotated[int, typer.Option(min=1, help="How many theorems, the largest first.")] = 30,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of practice at each, at most.")] = 6,
     seed: Annotated[int, typer.Option(help="Of practice.")] = 0,
-    as_json: AsJson = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Rows for machines, written as they come; goes on where it stood.")
+    ] = None,
 ) -> None:
     """Hard theorems of set.mm: practice on variants of each, beside search with as many expansions; Lean judges.
 
@@ -145,10 +147,9 @@ def test_time(
     from goalward.stages import resolve_model
 
     with Console(stderr=True).status("") as status:
-        found = benchmark.study(
-            resolve_model(model), budget=budget, most=most, rounds=rounds, seed=seed, say=status.update
+        trials = list(
+            benchmark.study(
+                resolve_model(model), budget, rounds, most=most, seed=seed, file=output, say=status.update
+            )
         )
-    if as_json:
-        print(json.dumps(asdict(found), indent=1, ensure_ascii=False))
-    else:
-        Console().print(benchmark.table(found))
+    Console().print(benchmark.table(trials, benchmark.lean_says(trials)))

@@ -68,8 +68,6 @@ def practise_for(statement: Formula, policy: Policy, settings: Specialise, *, se
     if found.proof:
         return
     near = list(islice(variants(statement), settings.variants))
-    if not near:
-        return
     practice = Practice(near, guide, policy.chat, settings.practice, seed=seed)
     learner = Learner(
         policy,
@@ -81,7 +79,7 @@ def practise_for(statement: Formula, policy: Policy, settings: Specialise, *, se
     )
     algorithm = ExpertIteration()
     for turn in range(1, settings.rounds + 1):
-        searches = practice.search(settings.at_once, version=turn)
+        searches = practice.search(settings.at_once, version=turn) if near else []
         spent += sum(one.expansions for one in searches)
         groups = practice.study([*searches, found], version=turn)
         learner.update(algorithm.credit(groups), algorithm)

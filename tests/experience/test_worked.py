@@ -1,0 +1,35 @@
+from goalward.experience.demonstrations import Demonstrations
+from goalward.experience.search import SearchSettings, by_size, search
+from goalward.experience.worked import shortest_proof, with_proofs
+from goalward.feedback.build import build_grader
+from goalward.formal.formula import parse
+from goalward.formal.proof import verify
+from goalward.models.load import ModelConfig, load_policy
+from goalward.tasks.theorems import Theorems
+from goalward.types import Task
+
+SIZE = SearchSettings(method="size", budget=64, refute=True)
+
+
+def test_worked_solutions_prove_and_what_has_none_is_left_out():
+    false = Task(id="false", messages=({"role": "user", "content": "⊢ p → q"},))
+    worked = with_proofs([*Theorems(train=30).tasks("train"), false], SIZE)
+    assert 10 < len(worked) < 31
+    assert false.id not in {task.id for task in worked}
+    policy = load_policy(ModelConfig(name="new:prover", device="cpu"))
+    groups = Demonstrations(worked, policy.chat, seed=0).collect(len(worked), version=0)
+    grader = build_grader("proof")
+    for group in groups:
+        [judged] = grader.grade(group)
+        assert judged.score == 1.0
+        [rollout] = group.rollouts
+        assert policy.chat.prompt(group.task.messages).tolist() == rollout.prompt.tolist()
+
+
+def test_the_shortest_proof_is_no_longer_than_the_first_found():
+    texts = ("p ∧ q → q ∧ p", "((p → q) → p) → p", "p ∨ q → q ∨ p", "(p → q) → p → p ∧ q")
+    found = search([parse(text) for text in texts], by_size, SearchSettings(method="puct", budget=300))
+    for one in found:
+        short = shortest_proof(one)
+        verify(one.statement, short)
+        assert short.size <= one.proof.size
