@@ -29,14 +29,14 @@ class Specialise:
 
     rounds: int = 8
     attempt: SearchSettings = field(default_factory=lambda: SearchSettings(budget=640, method="puct"))
-    variants: int = 400
-    at_once: int = 64
+    variants: int = 200
+    at_once: int = 16
     practice: PracticeSettings = field(
         default_factory=lambda: PracticeSettings(
             search=SearchSettings(budget=32, method="puct", refute=True), lessons=1024, baffled=0.5
         )
     )
-    minibatches: int = 16
+    minibatches: int = 8
     optimizer: OptimizerSettings = field(
         default_factory=lambda: OptimizerSettings(learning_rate=1e-3, muon=2e-3, betas=(0.9, 0.98))
     )
@@ -57,9 +57,10 @@ class Round:
 
 
 def practise_for(statement: Formula, policy: Policy, settings: Specialise, *, seed: int) -> Iterator[Round]:
-    """Practise until `statement` is proved, rounds are over, or there are no variants; `policy` changes on the way.
+    """Practise until `statement` is proved or rounds are over; `policy` changes on the way.
 
-    The first Round is the search before any practice. Raises UsageError where the statement has more than 12 variables.
+    The first Round is the search before any practice. Without variants there is still its own search to learn from:
+    the goals in it that were proved. Raises UsageError where the statement has more than 12 variables.
     """
     guide = PolicyGuide(policy)
     [found] = search([statement], guide, settings.attempt)
