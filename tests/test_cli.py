@@ -228,3 +228,28 @@ def test_prove_says_what_it_found(goalward):
     assert "is false: p = True, q = False" in out
     plainly(goalward("prove", "p ∧"), 2, "not a formula", "column 4")
     plainly(goalward("prove", "((p → q) → p) → p", "--budget", "3"), 1, "no proof was found")
+
+
+def test_prove_draws_its_search(goalward, tmp_path):
+    tree = tmp_path / "tree.svg"
+    status, _, err = goalward("prove", "p ∧ q → q ∧ p", "--tree", str(tree))
+    assert status == 0
+    assert "all 22 goals" in err
+    assert tree.read_text(encoding="utf-8").startswith("<?xml")
+    plainly(goalward("prove", "p → p", "--tree", "tree.pdf"), 2, "tree.pdf", ".json, .svg, .png")
+    _, _, err = goalward("prove", "p → q", "--tree", str(tmp_path / "none.png"))
+    assert "nothing is searched" in err
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_prove_practises_with_a_model(goalward):
+    plainly(goalward("prove", "p → p", "--practise", "1"), 2, "--model")
+    status, out, err = goalward(
+        *("prove", "(p → q) → p → q ∧ p", "--model", "new:prover"),
+        *("--budget", "1", "--practise", "1", "--json"),
+    )
+    found = json.loads(out)
+    assert "round 1: " in err
+    assert found["rounds"] == 1
+    assert found["expansions"] > 2
+    assert status == (found["verdict"] != "proved")

@@ -107,6 +107,7 @@ def test_another_algorithm_starts_from_its_own_defaults(write):
         ("", ["sampling.top_p=0.9"], "top_p and top_k sample from another policy"),
         ("", ["experience.log=x"], "it learns from the policy's own fresh attempts"),
         ("", ["experience.log=x", "do=record"], "a log is made of new attempts"),
+        ("", ["experience.proofs=64"], "worked solutions are for what imitates them"),
         ("", ["do=record", "algorithm=dapo"], "dynamic sampling has no use in a log"),
         (
             "",

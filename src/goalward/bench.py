@@ -131,3 +131,30 @@ def stitch_gsm8k(
         print(json.dumps(found, indent=1))
     else:
         Console().print(*benchmark.tables(found), sep="\n")
+
+
+@bench.command("test-time")
+def test_time(
+    model: Annotated[str, typer.Option(help="A prover: a folder or a finished run.")],
+    budget: Annotated[int, typer.Option(min=1, help="Expansions that do not prove them.")] = 640,
+    most: Annotated[int, typer.Option(min=1, help="How many theorems, the largest first.")] = 30,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of practice at each, at most.")] = 6,
+    seed: Annotated[int, typer.Option(help="Of practice.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="Rows for machines, written as they come; goes on where it stood.")
+    ] = None,
+) -> None:
+    """Hard theorems of set.mm: practice on variants of each, beside search with as many expansions; Lean judges.
+
+    Example: goalward bench test-time --model runs/proofs/expert_iteration --most 5
+    """
+    from goalward.benches import test_time as benchmark
+    from goalward.stages import resolve_model
+
+    with Console(stderr=True).status("") as status:
+        trials = list(
+            benchmark.study(
+                resolve_model(model), budget, rounds, most=most, seed=seed, file=output, say=status.update
+            )
+        )
+    Console().print(benchmark.table(trials, benchmark.lean_says(trials)))

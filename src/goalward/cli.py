@@ -205,18 +205,33 @@ def prove(
         typer.Option(help="Who guides the search: prover (ships with Goalward), a folder, a finished run."),
     ] = "prover",
     budget: Annotated[int, typer.Option(min=1, help="Goals to expand.")] = 1000,
+    practise: Annotated[
+        int,
+        typer.Option(min=0, help="Rounds of practice on variants, where the model's search finds no proof."),
+    ] = 0,
+    tree: Annotated[
+        Path | None,
+        typer.Option(help="Write what was searched: all of it as .json, a picture as .svg or .png."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for a proof; prints it, its Lean term, and the verdicts of the kernel and of Lean.
 
-    Exit status 1 where none is found. Example: goalward prove "p ∧ q → q ∧ p"
+    Exit status 1 where none is found. Example: goalward prove "p ∧ q → q ∧ p" --tree tree.svg
     """
     from goalward.experience.search import SearchSettings
     from goalward.prove import prove, text
     from goalward.stages import resolve_model
 
     _use_free_cores()
-    found = prove(statement, resolve_model(model), SearchSettings(budget=budget, method="puct"))
+    found = prove(
+        statement,
+        resolve_model(model),
+        SearchSettings(budget=budget, method="puct"),
+        rounds=practise,
+        tree=tree,
+        say=lambda line: print(line, file=sys.stderr),
+    )
     if as_json:
         print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
     else:

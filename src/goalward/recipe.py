@@ -239,6 +239,8 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
         "experience.stitch",
         "name what to stitch in experience.log",
     )
+    unused = experience.proofs is not None and (log or algorithm.source != "demonstrations")
+    yield unused, "experience.proofs", "worked solutions are for what imitates them; use algorithm = 'sft'"
     again = stage.do == "record" and algorithm.rounds > 1
     yield again, "algorithm", "dynamic sampling has no use in a log, which wants failures too; use grpo"
     yield (

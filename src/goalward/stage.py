@@ -38,6 +38,8 @@ class ExperienceSettings:
     takes `prompts` tasks with all their attempts. Their recorded scores count, unless there is a reward;
     stitch: learn from `group_size` attempts at each task that are stitched from the log's.
     practice: learn from searches for proofs of `prompts` theorems a step.
+    proofs: theorems' worked solutions are the shortest proofs that so many expansions by size find; theorems that
+    these do not prove are left out.
     """
 
     split: str = "train"
@@ -53,6 +55,7 @@ class ExperienceSettings:
     contrast: VoterSettings | None = None
     reflect: ReflectSettings | None = None
     practice: PracticeSettings | None = None
+    proofs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from goalward.experience.prover import PolicyGuide, Prover
 from goalward.experience.reflect import Reflecting, Reflector
 from goalward.experience.stitched import CUTS, StitchedLog
 from goalward.experience.voters import Asking, Voters, VoterSettings
+from goalward.experience.worked import with_proofs
 from goalward.feedback.agreement import Vote
 from goalward.feedback.answers import tagged_answer
 from goalward.feedback.build import build_grader, without_labels
@@ -248,6 +249,8 @@ def _source(
     if settings.practice is not None:
         statements = [read_statement(task.question) for task in tasks]
         return Practice(statements, PolicyGuide(policy), policy.chat, settings.practice, seed=stage.seed)
+    if settings.proofs is not None:
+        tasks = with_proofs(tasks, settings.proofs)
     if algorithm.source == "demonstrations":
         return Demonstrations(tasks, policy.chat, seed=stage.seed)
     return Attempts(

@@ -6,7 +6,7 @@ Before the first step, when the policy knows nothing, every statement is searche
 nothing; then the policy practises on those that this did not prove, and now and then on the others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -77,6 +77,7 @@ class Practice:
         self._seed = seed
         self._known: dict[Goal, Lesson] = {}
         self._weights = np.ones(len(statements))
+        self._luck = np.random.default_rng(seed)
 
     def __len__(self) -> int:
         """The number of statements."""
@@ -84,21 +85,38 @@ class Practice:
 
     def collect(self, count: int, *, version: int) -> list[Group]:
         """Search for proofs of `count` statements; a group for each goal to learn from: its tactic, and its value."""
-        rng = np.random.default_rng([self._seed, self.cursor])
-        found = self._first() if version == 0 else self._search(self._draw(min(count, len(self)), rng))
+        self._luck = np.random.default_rng([self._seed, self.cursor])
+        if version > 0:
+            return self.study(self.search(count), version=version)
         self.cursor += count
+        return self.study(self._first(), version=version)
+
+    def search(self, count: int) -> Iterator[tuple[int, Search]]:
+        """Search for proofs of `count` statements, the less decided the likelier; each one's place, and its search."""
+        self._luck = np.random.default_rng([self._seed, self.cursor])
+        self.cursor += count
+        chosen = self._draw(min(count, len(self)))
+        statements = [self._statements[place] for place in chosen]
+        return ((chosen[at], one) for at, one in searches(statements, self._guide, self._settings.search))
+
+    def study(self, found: Iterable[tuple[int | None, BySize | Search]], *, version: int) -> list[Group]:
+        """What there is to learn from searches, and from what was remembered: a group for each goal.
+
+        found: with each search the place of its statement, None for one that is not among those practised on.
+        """
         fresh: dict[Goal, Lesson] = {}
         proved, expansions = [], []
         for place, one in found:
             proved.append(one.proved)
             expansions.append(one.expansions)
-            self._weights[place] = self._weight(one.proved, first=version == 0)
+            if place is not None:
+                self._weights[place] = self._weight(one.proved, first=version == 0)
             for lesson in lessons(
                 one.graph,
                 statement_goal(one.statement),
                 most=self._settings.per_statement,
                 refuted=self._settings.refuted,
-                rng=rng,
+                rng=self._luck,
             ):
                 remember(fresh, lesson)
         for lesson in fresh.values():
@@ -109,8 +127,8 @@ class Practice:
             "lessons": float(len(fresh)),
             "remembered": float(len(self._known)),
         }
-        new = _some(list(fresh.values()), self._settings.lessons // 2, rng)
-        old = _some(list(self._known.values()), self._settings.lessons - len(new), rng)
+        new = _some(list(fresh.values()), self._settings.lessons // 2, self._luck)
+        old = _some(list(self._known.values()), self._settings.lessons - len(new), self._luck)
         return [self._group(lesson, version) for lesson in {each.goal: each for each in new + old}.values()]
 
     def memory(self) -> dict[str, Any]:
@@ -133,19 +151,15 @@ class Practice:
             (place, search_by_size(one, self._settings.first)) for place, one in enumerate(self._statements)
         )
 
-    def _search(self, chosen: Sequence[int]) -> Iterator[tuple[int, Search]]:
-        statements = [self._statements[place] for place in chosen]
-        return ((chosen[at], one) for at, one in searches(statements, self._guide, self._settings.search))
-
     def _weight(self, proved: bool, *, first: bool) -> float:
         if proved:
             return self._settings.bored
         return 1.0 if first else self._settings.baffled
 
-    def _draw(self, count: int, rng: np.random.Generator) -> list[int]:
+    def _draw(self, count: int) -> list[int]:
         """Numbers of statements, the more interesting the likelier."""
         share = self._weights / self._weights.sum()
-        drawn: list[int] = rng.choice(len(self), count, replace=False, p=share).tolist()
+        drawn: list[int] = self._luck.choice(len(self), count, replace=False, p=share).tolist()
         return drawn
 
     def _group(self, lesson: Lesson, version: int) -> Group:

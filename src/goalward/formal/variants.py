@@ -22,7 +22,7 @@ from goalward.formal.proof import statement_goal
 from goalward.formal.statements import trivial
 from goalward.formal.tactics import Goal, moves
 
-_MOST_ATOMS: Final = 12
+MOST_ATOMS: Final = 12
 """Truth tables of more take too long for thousands of variants."""
 _Join = Callable[[Formula, Formula], Formula]
 _JOINS: Final[dict[str, _Join]] = {"→": implies, "∧": conjunction, "∨": disjunction, "↔": equivalence}
@@ -40,9 +40,9 @@ def variants(
     out, trivial ones and what has more than `largest` atoms and operators (as it is: half as many again) are left out.
     It ends when there are no more. Raises UsageError where the statement has more than 12 variables.
     """
-    if len(atoms(statement)) > _MOST_ATOMS:
+    if len(atoms(statement)) > MOST_ATOMS:
         raise UsageError(
-            f"variants are made of theorems with up to {_MOST_ATOMS} variables; {statement} has more"
+            f"variants are made of theorems with up to {MOST_ATOMS} variables; {statement} has more"
         )
     start = canonical(statement)
     limit = start.size + max(start.size // 2, 4) if largest is None else largest
@@ -53,7 +53,7 @@ def variants(
         following: list[Formula] = []
         for one in level:
             for near in _neighbours(one):
-                if near.size > limit or len(atoms(near)) > _MOST_ATOMS:
+                if near.size > limit or len(atoms(near)) > MOST_ATOMS:
                     continue
                 found = canonical(near)
                 if found not in seen:
