@@ -234,7 +234,7 @@ def test_prove_draws_its_search(goalward, tmp_path):
     tree = tmp_path / "tree.svg"
     status, _, err = goalward("prove", "p ∧ q → q ∧ p", "--tree", str(tree))
     assert status == 0
-    assert "all 22 goals" in err
+    assert re.search(r"tree.svg: all \d+ goals", err)
     assert tree.read_text(encoding="utf-8").startswith("<?xml")
     plainly(goalward("prove", "p → p", "--tree", "tree.pdf"), 2, "tree.pdf", ".json, .svg, .png")
     _, _, err = goalward("prove", "p → q", "--tree", str(tmp_path / "none.png"))
@@ -243,7 +243,6 @@ def test_prove_draws_its_search(goalward, tmp_path):
 
 
 def test_prove_practises_with_a_model(goalward):
-    plainly(goalward("prove", "p → p", "--practise", "1"), 2, "--model")
     status, out, err = goalward(
         *("prove", "(p → q) → p → q ∧ p", "--model", "new:prover"),
         *("--budget", "1", "--practise", "1", "--json"),
