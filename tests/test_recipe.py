@@ -108,6 +108,8 @@ def test_another_algorithm_starts_from_its_own_defaults(write):
         ("", ["experience.log=x"], "it learns from the policy's own fresh attempts"),
         ("", ["experience.log=x", "do=record"], "a log is made of new attempts"),
         ("", ["experience.proofs=64"], "worked solutions are for what imitates them"),
+        ("", ["experience.proofs=64", "algorithm=sft"], "it is theorems that have proofs"),
+        ("", ["experience.proofs=0", "algorithm=sft", "task=theorems"], "proofs: at least one expansion"),
         ("", ["do=record", "algorithm=dapo"], "dynamic sampling has no use in a log"),
         (
             "",

@@ -241,6 +241,8 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     )
     unused = experience.proofs is not None and (log or algorithm.source != "demonstrations")
     yield unused, "experience.proofs", "worked solutions are for what imitates them; use algorithm = 'sft'"
+    foreign = experience.proofs is not None and stage.task.get("name") != "theorems"
+    yield foreign, "experience.proofs", "it is theorems that have proofs; use task = 'theorems'"
     again = stage.do == "record" and algorithm.rounds > 1
     yield again, "algorithm", "dynamic sampling has no use in a log, which wants failures too; use grpo"
     yield (
@@ -272,6 +274,11 @@ def _rules(stage: Stage, algorithm: Algorithm) -> Iterator[tuple[bool, str, str]
     yield experience.prompts < 1, "experience.prompts", "at least one task a step"
     yield experience.group_size < 1, "experience.group_size", "at least one attempt a task"
     yield experience.steps is not None and experience.steps < 1, "experience.steps", "at least one step"
+    yield (
+        experience.proofs is not None and experience.proofs < 1,
+        "experience.proofs",
+        "at least one expansion",
+    )
     yield experience.epochs <= 0, "experience.epochs", "must be above 0"
     yield not 0 <= experience.max_error_share <= 1, "experience.max_error_share", "a share, from 0 to 1"
     yield sampling.max_tokens < 1, "sampling.max_tokens", "at least one token"

@@ -25,7 +25,7 @@ needs_compiler = pytest.mark.skipif(build.find_compiler() is None, reason="there
 def test_it_is_compiled_once(apart, monkeypatch):
     library = build.load("forward")
     library.panel_width.restype = ctypes.c_int64
-    assert library.panel_width() % library.lanes_of_vector() == 0
+    assert library.panel_width() % library.vector_lanes() == 0
     (made,) = apart.iterdir()
     assert stat.S_IMODE(apart.stat().st_mode) == 0o700
 

@@ -1,9 +1,7 @@
 """Writing in C++, for small models on a CPU: see kernels/forward.cpp."""
 
-import ctypes
-import warnings
 from collections.abc import Sequence
-from weakref import WeakKeyDictionary
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,8 +10,9 @@ from numpy.typing import NDArray
 from goalward.engines.engine import Sampling
 from goalward.engines.writer import Draw, Places
 from goalward.errors import UsageError
+from goalward.kernels import forward as kernel
 from goalward.models.decoder import Decoder
-from goalward.models.packed import Packed
+from goalward.models.packed import Packed, trusted
 from goalward.types import FloatArray, IntArray
 
 _BLOCK = 16
@@ -21,25 +20,6 @@ _BLOCK = 16
 
 _PROBE = 40
 """Tokens that the kernels are tried on."""
-
-_ROW = np.dtype(
-    [
-        *((name, np.uintp) for name in ("stem", "prompt", "own")),
-        *((f"{name}_room", np.int64) for name in ("stem", "prompt", "own")),
-        *((f"{name}_length", np.int64) for name in ("stem", "prompt", "own")),
-    ],
-    align=True,
-)
-"""`struct Row` of forward.cpp: where a row's keys and values are, the tokens that there is room for, and are there."""
-
-
-class _Sampling(ctypes.Structure):
-    """`struct Sampling` of choose.h."""
-
-    _fields_ = [("temperature", ctypes.c_float), ("top_p", ctypes.c_float), ("top_k", ctypes.c_int64)]
-
-
-_trusted: WeakKeyDictionary[Decoder, bool] = WeakKeyDictionary()
 
 
 def compiled_writer(
@@ -52,27 +32,20 @@ def compiled_writer(
     packed = Packed.of(decoder, max(longest, _PROBE))
     if packed is None:
         return None
-    if decoder not in _trusted:
-        _trusted[decoder] = _agrees(packed, decoder)
-    return CompiledWriter(packed, longest, shared, endings, lanes) if _trusted[decoder] else None
+    if not trusted(decoder, "forward.cpp", partial(_agrees, packed, decoder)):
+        return None
+    return CompiledWriter(packed, longest, shared, endings, lanes)
 
 
 def _agrees(packed: Packed, decoder: Decoder) -> bool:
-    """Whether the logits behind a few tokens are the decoder's; a warning if not."""
+    """Whether the logits behind a few tokens are the decoder's."""
     prompt = (np.arange(_PROBE) * 37 + 11) % packed.embeddings
     writer = CompiledWriter(packed, _PROBE, 0, (), 1)
     writer.admit([prompt.astype(np.int32)], np.zeros(1, np.int64), np.ones(1, np.int64))
     found = writer.first_logits()[0]
     expected = decoder.head(decoder.forward(torch.from_numpy(prompt)[None]))[0, -1].float().numpy()
     gap, size = np.abs(found - expected).max(), np.abs(expected).max()
-    agrees = not gap > 1e-3 * size  # weights that are not numbers are for the engine to name
-    if not agrees:
-        warnings.warn(
-            "goalward's forward.cpp, as compiled here, disagrees with PyTorch on this model, so PyTorch computes it,"
-            " which is slower. Please report it with the compiler's version and the CPU's name.",
-            stacklevel=2,
-        )
-    return agrees
+    return not gap > 1e-3 * size  # weights that are not numbers are for the engine to name
 
 
 class CompiledWriter:
@@ -97,7 +70,7 @@ class CompiledWriter:
         self._lanes = lanes
         self._stem: FloatArray | None = None
         self._arenas: list[FloatArray] = []
-        self._rows = np.zeros(0, _ROW)
+        self._rows = np.zeros(0, kernel.ROW)
         self._fresh = np.zeros(0, np.uintp)  # where a new row's first logits are; 0 where it has begun
         self._last = np.zeros(0, np.int32)  # what each row said last
         self._logits: list[FloatArray] = []
@@ -106,11 +79,11 @@ class CompiledWriter:
         """See Writer."""
         if self._shared and self._stem is None:
             self._stem = self._floats(self._room(self._shared))
-            stem = np.zeros(1, _ROW)
+            stem = np.zeros(1, kernel.ROW)
             stem["prompt"], stem["prompt_room"] = self._stem.ctypes.data, self._room(self._shared)
             self._read(stem, [prompts[0][: self._shared]], None)
         own = [prompt[self._shared :] for prompt in prompts]
-        read, rows = np.zeros(len(prompts), _ROW), np.zeros(len(owner), _ROW)
+        read, rows = np.zeros(len(prompts), kernel.ROW), np.zeros(len(owner), kernel.ROW)
         if self._stem is not None:
             read["stem"], read["stem_room"] = self._stem.ctypes.data, self._room(self._shared)
             read["stem_length"] = self._shared
@@ -139,22 +112,20 @@ class CompiledWriter:
         tokens = np.zeros((len(left), count), np.int32)
         logprobs = np.zeros((len(left), count), np.float32)
         limits, uniforms = left.astype(np.int32), np.ascontiguousarray(draw(count), np.float32)
-        self._packed.library.write_tokens(
-            self._packed.pointer,
+        self._packed.kernels.write(
+            self._packed.model,
             _address(self._rows),
-            _long(len(left)),
-            _long(count),
-            _address(limits),
-            _address(self._fresh),
-            _address(self._last),
-            _address(uniforms),
-            _Sampling(sampling.temperature, sampling.top_p, sampling.top_k),
-            _address(self._endings),
-            _long(len(self._endings)),
-            _long(self._lanes),
-            _long(self._longest),
-            _address(tokens),
-            _address(logprobs),
+            tokens.shape,
+            left=_address(limits),
+            fresh=_address(self._fresh),
+            last=_address(self._last),
+            uniforms=_address(uniforms),
+            sampling=kernel.Sampling(sampling.temperature, sampling.top_p, sampling.top_k),
+            endings=(_address(self._endings), len(self._endings)),
+            lanes=self._lanes,
+            longest=self._longest,
+            tokens=_address(tokens),
+            logprobs=_address(logprobs),
         )
         self._fresh[:] = 0
         self._logits.clear()
@@ -176,15 +147,15 @@ class CompiledWriter:
             )
         starts = np.array([line.ctypes.data for line in lines], np.uintp)
         lengths = np.array([len(line) for line in lines], np.int64)
-        self._packed.library.read_prompts(
-            self._packed.pointer,
+        self._packed.kernels.read(
+            self._packed.model,
             _address(rows),
-            _long(len(lines)),
+            len(lines),
             _address(starts),
             _address(lengths),
-            _long(self._lanes),
-            _long(self._longest),
-            None if logits is None else _address(logits),
+            lanes=self._lanes,
+            longest=self._longest,
+            logits=0 if logits is None else _address(logits),
         )
 
     def _settle(self, rows: NDArray[np.void], name: str, lengths: Places) -> None:
@@ -198,7 +169,7 @@ class CompiledWriter:
 
     def _room(self, tokens: int) -> int:
         """Tokens rounded up to whole blocks."""
-        block = self._packed.block
+        block = self._packed.kernels.lanes
         return -(-tokens // block) * block
 
     def _floats(self, tokens: int) -> FloatArray:
@@ -210,8 +181,5 @@ def _holds(arena: FloatArray, addresses: NDArray[np.uintp]) -> bool:
     return bool(((addresses >= start) & (addresses < start + arena.nbytes)).any())
 
 
-def _address(array: NDArray[np.generic]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
-_long = ctypes.c_int64
+def _address(array: NDArray[np.generic]) -> int:
+    return int(array.ctypes.data)

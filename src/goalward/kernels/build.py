@@ -85,9 +85,11 @@ def _key(source: Path, compiler: str) -> str:
 def _cpu() -> bytes:
     """What the CPU can do: a home directory may be shared by machines that differ."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else list(os.uname())
+    if not info.exists():
+        return " ".join(os.uname()).encode()
+    kinds = ("flags", "Features", "model name")
     return "\n".join(
-        sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))} or lines)
+        sorted({line for line in info.read_text().splitlines() if line.startswith(kinds)})
     ).encode()
 
 

@@ -2,7 +2,7 @@
 //
 // A step of a small model is so little work that what it waits for is the number of operations, and threads that wait
 // for each other. So a lane takes some rows through the whole model, token after token, before it looks up again.
-// Model and Layer are made by models/packed.py, Row by engines/compiled.py.
+// Model and Layer are filled by models/packed.py, Row by engines/compiled.py.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -10,8 +10,8 @@
 
 #include "choose.h"
 #include "lanes.h"
+#include "matrices.h"
 #include "pointwise.h"
-#include "product.h"
 #include "stretches.h"
 
 struct Layer {
@@ -54,6 +54,12 @@ struct Asked {
     bool in_prompt;   // whether its key and value belong to the prompt, else to the row's own
 };
 
+// What is stored of a product: its numbers, and a bias if there is one.
+struct Biased {
+    const float* bias;
+    Vector operator()(int64_t, int64_t column, Vector x) const { return bias ? x + load(bias + column) : x; }
+};
+
 // A lane's tools: room for `most` tokens, and scores of up to `longest`.
 class Lane {
   public:
@@ -75,26 +81,23 @@ class Lane {
     // Hidden states after the last norm, in `h` [count, out_width].
     void forward(const std::vector<Asked>& asked) {
         const int64_t count = asked.size();
-        const auto added = [this](Vector v, int64_t r, int64_t c) {
-            float* to = &x[r * out_width + c];
-            store(to, load(to) + v);
-        };
+        const auto added = [this](int64_t r, int64_t c, Vector v) { return load(&x[r * out_width + c]) + v; };
         for (int64_t i = 0; i < count; i++)
             std::memcpy(&x[i * out_width], m.embedding + asked[i].token * m.hidden, m.hidden * sizeof(float));
         for (int64_t l = 0; l < m.layers; l++) {
             const Layer& layer = m.layer[l];
             for (int64_t i = 0; i < count; i++)
                 normalise(m.hidden, &x[i * out_width], layer.input_norm, m.epsilon, &h[i * out_width]);
-            multiply(count, m.hidden, h.data(), out_width, qkv_width, layer.qkv, [&](Vector v, int64_t r, int64_t c) {
-                store(&qkv[r * qkv_width + c], layer.qkv_bias ? v + load(layer.qkv_bias + c) : v);
-            });
+            multiply(count, m.hidden, h.data(), out_width, qkv_width, layer.qkv, qkv.data(), qkv_width,
+                     Biased{layer.qkv_bias});
             for (int64_t i = 0; i < count; i++) place(layer, l, asked[i], &qkv[i * qkv_width]);
             for (int64_t i = 0; i < count;) i = attend(l, asked, i);
-            multiply(count, m.heads * m.size, attended.data(), m.heads * m.size, out_width, layer.out, added);
+            multiply(count, m.heads * m.size, attended.data(), m.heads * m.size, out_width, layer.out, x.data(), out_width,
+                     added);
             for (int64_t i = 0; i < count; i++)
                 normalise(m.hidden, &x[i * out_width], layer.post_norm, m.epsilon, &h[i * out_width]);
             gated(count, layer);
-            multiply(count, m.mlp, inner.data(), mlp_width, out_width, layer.down, added);
+            multiply(count, m.mlp, inner.data(), mlp_width, out_width, layer.down, x.data(), out_width, added);
         }
         for (int64_t i = 0; i < count; i++)
             normalise(m.hidden, &x[i * out_width], m.norm, m.epsilon, &h[i * out_width]);
@@ -102,10 +105,8 @@ class Lane {
 
     // Logits of row `from` of h, [logit_width] each, into `to`.
     void logits(int64_t from, int64_t count, float* to, int64_t stride) {
-        multiply(count, m.hidden, &h[from * out_width], out_width, logit_width, m.head,
-                 [&](Vector v, int64_t r, int64_t c) {
-                     store(to + r * stride + c, m.head_bias ? v + load(m.head_bias + c) : v);
-                 });
+        multiply(count, m.hidden, &h[from * out_width], out_width, logit_width, m.head, to, stride,
+                 Biased{m.head_bias});
     }
 
   private:
@@ -114,17 +115,6 @@ class Lane {
     std::vector<float> x, h, qkv, attended, inner, scores;
 
     int64_t queries() const { return TOGETHER * (m.heads / m.kv_heads); }
-
-    template <class Take>
-    void multiply(int64_t count, int64_t depth, const float* a, int64_t stride, int64_t width, const float* packed,
-                  Take take) {
-        product(count, depth, a, stride, width / PANEL, packed, [&](auto& sums, int64_t r, int64_t c) {
-            for (auto& row : sums) {
-                for (int w = 0; w < WIDE; w++) take(row[w], r, c + w * LANES);
-                r++;
-            }
-        });
-    }
 
     // inner = silu(gate) * up, tile by tile.
     void gated(int64_t count, const Layer& layer) {
@@ -249,8 +239,7 @@ class Lane {
 
 }  // namespace
 
-// Reads `prompts` prompts, each into the prompt stretch of its row, whose prompt_length says how many tokens are there
-// already (and stays); logits of each one's last token into logits [prompts, padded vocabulary], where there are any.
+// Reads `prompts` prompts, each into the prompt stretch of its row; logits of each one's last token into logits [prompts, padded vocabulary], where there are any.
 extern "C" void read_prompts(const Model* model, const Row* rows, int64_t prompts, const int32_t* const* tokens,
                              const int64_t* lengths, int64_t lanes, int64_t longest, float* logits) {
     constexpr int64_t AT_ONCE = 96;
@@ -266,7 +255,7 @@ extern "C" void read_prompts(const Model* model, const Row* rows, int64_t prompt
                 each.assign(count, row);
                 asked.clear();
                 for (int64_t i = 0; i < count; i++) {
-                    each[i].prompt_length += start + i + 1;
+                    each[i].prompt_length = start + i + 1;
                     asked.push_back({tokens[p][start + i], row.stem_length + each[i].prompt_length - 1, &each[i], true});
                 }
                 lane.forward(asked);
@@ -336,5 +325,6 @@ extern "C" void write_tokens(const Model* model, Row* rows, int64_t count_rows, 
 }
 
 // What forward.py has to know to pack weights and make room for keys.
-extern "C" int64_t lanes_of_vector() { return LANES; }
+extern "C" int64_t vector_lanes() { return LANES; }
 extern "C" int64_t panel_width() { return PANEL; }
+extern "C" int64_t most_sharing() { return MOST_SHARING; }

@@ -7,8 +7,7 @@
 
 #include "product.h"
 
-static inline int64_t panels(int64_t width) { return (width + PANEL - 1) / PANEL; }
-static inline int64_t packed_size(int64_t width, int64_t depth) { return panels(width) * PANEL * depth; }
+static inline int64_t packed_size(int64_t width, int64_t depth) { return padded(width) * depth; }
 
 // to[t, f] = from[f, t]: `rows` rows of `from`, `columns` of each.
 static inline void transpose(int64_t rows, int64_t columns, const float* from, int64_t stride, float* to, int64_t next) {
@@ -31,7 +30,7 @@ static inline void panels_of_rows(int64_t rows, int64_t depth, const float* matr
 // `rows` rows of a matrix, which are the rows `first` and on of all `depth` of the packed one.
 static inline void panels_of_columns(int64_t rows, int64_t width, const float* matrix, int64_t first, int64_t depth,
                                      float* packed) {
-    for (int64_t p = 0; p < panels(width); p++) {
+    for (int64_t p = 0; p < padded(width) / PANEL; p++) {
         size_t bytes = std::min<int64_t>(PANEL, width - p * PANEL) * sizeof(float);
         for (int64_t r = 0; r < rows; r++)
             std::memcpy(packed + (p * depth + first + r) * PANEL, matrix + r * width + p * PANEL, bytes);

@@ -38,17 +38,3 @@ static inline void by_tiles(int64_t rows, Each each) {
         default: break;
     }
 }
-
-// a [rows, depth] times a packed matrix of `panels` panels, each [depth, PANEL]; `take(sums, row, column)` gets a tile.
-template <class Take>
-static inline void product(int64_t rows, int64_t depth, const float* a, int64_t stride, int64_t panels,
-                           const float* packed, Take take) {
-    for (int64_t p = 0; p < panels; p++) {
-        const float* b = packed + p * depth * PANEL;
-        by_tiles(rows, [&](auto count, int64_t r) {
-            Vector sums[count()][WIDE] = {};
-            tile<count()>(depth, a + r * stride, stride, 1, b, PANEL, sums);
-            take(sums, r, p * PANEL);
-        });
-    }
-}

@@ -4,53 +4,23 @@ A panel holds as many rows of a matrix as a register tile has columns, and of th
 a kernel reads memory from front to back.
 """
 
-import ctypes
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from goalward.kernels.build import load
-from goalward.models.decoder import Decoder, Layer
+from goalward.kernels import forward as kernel
+from goalward.models.decoder import Decoder
+from goalward.models.decoder import Layer as DecoderLayer
 from goalward.models.fused import plain, weight_of
-
-_MOST_SHARING = 16
-"""Queries that read one key, as forward.cpp has room for."""
-
-_FLOATS = ctypes.c_void_p
-
-
-class _Layer(ctypes.Structure):
-    """`struct Layer` of forward.cpp."""
-
-    _fields_ = [
-        (name, _FLOATS)
-        for name in (
-            *("input_norm", "qkv", "qkv_bias", "q_norm", "k_norm"),
-            *("out", "post_norm", "gate", "up", "down"),
-        )
-    ]
-
-
-class _Model(ctypes.Structure):
-    """`struct Model` of forward.cpp."""
-
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("layers", "hidden", "heads", "kv_heads", "size", "mlp")),
-        ("vocabulary", ctypes.c_int64),
-        ("epsilon", ctypes.c_float),
-        *((name, _FLOATS) for name in ("embedding", "norm", "head", "head_bias", "cosine", "sine")),
-        ("layer", ctypes.POINTER(_Layer)),
-    ]
 
 
 class Packed:
-    """One model's copy. `pointer` is what kernels take; it is good while this lives.
-
-    block: the tokens whose keys stand side by side; room for keys comes in whole blocks.
-    """
+    """One model's copy. `model` is what the kernels take; it is good while this lives."""
 
     @classmethod
     def of(cls, decoder: Decoder, longest: int) -> Self | None:
@@ -59,27 +29,24 @@ class Packed:
         None where there is no compiler, or the model is not what the kernels know: fp32 on a CPU, linear modules
         (with adapters or without), biases on queries, keys and values at most, SiLU.
         """
-        library = load("forward") if known(decoder) and _ends_known(decoder) else None
-        if library is None:
+        kernels = kernel.forward() if known(decoder) and _ends_known(decoder) else None
+        if kernels is None or decoder.head_dim % kernels.lanes:
             return None
-        library.lanes_of_vector.restype = library.panel_width.restype = ctypes.c_int64
-        if decoder.head_dim % library.lanes_of_vector():
+        if decoder.heads // decoder.kv_heads > kernels.most_sharing:
             return None
-        return cls(decoder, library, longest)
+        return cls(decoder, kernels, longest)
 
     @torch.no_grad()
-    def __init__(self, decoder: Decoder, library: ctypes.CDLL, longest: int) -> None:
+    def __init__(self, decoder: Decoder, kernels: kernel.Forward, longest: int) -> None:
         """See `of`."""
-        self.library = library
-        self.block = int(library.lanes_of_vector())
+        self.kernels = kernels
         self.vocabulary = _rows(decoder.head)
         self.embeddings = len(decoder.embedding)
-        self._panel = int(library.panel_width())
         self._kept: list[Tensor] = []
         first = decoder.layers[0]
         cos, signed = decoder.rotary(longest, decoder.embedding)
-        layers = (_Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
-        self._model = _Model(
+        layers = (kernel.Layer * len(decoder.layers))(*map(self._layer, decoder.layers))
+        self.model = kernel.Model(
             layers=len(decoder.layers),
             hidden=decoder.embedding.shape[1],
             heads=decoder.heads,
@@ -96,18 +63,17 @@ class Packed:
             sine=self._hold(signed[:, 0]),
             layer=layers,
         )
-        self.pointer = ctypes.byref(self._model)
         self.floats_a_token = 2 * len(decoder.layers) * decoder.kv_heads * decoder.head_dim
 
     @property
     def padded_vocabulary(self) -> int:
         """Logits of a position, in whole panels."""
-        return -(-self.vocabulary // self._panel) * self._panel
+        return -(-self.vocabulary // self.kernels.panel) * self.kernels.panel
 
-    def _layer(self, layer: Layer) -> _Layer:
+    def _layer(self, layer: DecoderLayer) -> kernel.Layer:
         together = (layer.q, layer.k, layer.v)
         biases = [plain(linear).bias for linear in together]
-        return _Layer(
+        return kernel.Layer(
             input_norm=self._vector(weight_of(layer.input_norm)),
             qkv=self._matrix(torch.cat([weight_of(linear) for linear in together])),
             qkv_bias=None if biases[0] is None else self._vector(torch.cat(biases)),
@@ -122,16 +88,33 @@ class Packed:
 
     def _matrix(self, weight: Tensor) -> int:
         """A matrix [rows, depth] as panels [rows / PANEL, depth, PANEL]; zeros where rows end."""
-        padded = pad(weight, (0, 0, 0, -len(weight) % self._panel))
-        return self._hold(padded.view(-1, self._panel, weight.shape[1]).transpose(1, 2))
+        padded = pad(weight, (0, 0, 0, -len(weight) % self.kernels.panel))
+        return self._hold(padded.view(-1, self.kernels.panel, weight.shape[1]).transpose(1, 2))
 
     def _vector(self, weight: Tensor | None) -> int | None:
-        return None if weight is None else self._hold(pad(weight, (0, -len(weight) % self._panel)))
+        return None if weight is None else self._hold(pad(weight, (0, -len(weight) % self.kernels.panel)))
 
     def _hold(self, tensor: Tensor) -> int:
         """The address of the tensor, or of a copy, which stays as long as this does."""
         self._kept.append(tensor.detach().contiguous())
         return self._kept[-1].data_ptr()
+
+
+_trusted: WeakKeyDictionary[Decoder, dict[str, bool]] = WeakKeyDictionary()
+
+
+def trusted(decoder: Decoder, text: str, agrees: Callable[[], bool]) -> bool:
+    """Whether what a compiler made of `text` agrees with PyTorch on this model: asked once; a warning if not."""
+    found = _trusted.setdefault(decoder, {})
+    if text not in found:
+        found[text] = agrees()
+        if not found[text]:
+            warnings.warn(
+                f"goalward's {text}, as compiled here, disagrees with PyTorch on this model, so PyTorch computes it,"
+                " which is slower. Please report it with the compiler's version and the CPU's name.",
+                stacklevel=2,
+            )
+    return found[text]
 
 
 def known(decoder: Decoder) -> bool:
@@ -161,10 +144,7 @@ def _ends_known(decoder: Decoder) -> bool:
     """The same for what stands before and behind the layers."""
     head = plain(decoder.head)
     return (
-        type(decoder.embed) is nn.Embedding
-        and type(head) is nn.Linear
-        and head.weight.dtype == torch.float32
-        and decoder.heads // decoder.kv_heads <= _MOST_SHARING
+        type(decoder.embed) is nn.Embedding and type(head) is nn.Linear and head.weight.dtype == torch.float32
     )
 
 

@@ -6,12 +6,11 @@ line each, so that most of them wait for memory. Values and gradients are the pl
 
 import mmap
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from goalward.models.decoder import Decoder, Layer
 from goalward.models.fused import plain
 from goalward.models.lanes import SMALL
 from goalward.models.layout import Layout
-from goalward.models.packed import known
+from goalward.models.packed import known, trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,7 @@ class Stack:
         if kernels is None or any(width % kernels.lanes for width in (hidden, mlp, decoder.head_dim)):
             return None
         stack = cls(decoder, kernels, parameters, hidden, mlp)
-        if decoder not in _trusted:
-            _trusted[decoder] = _agrees(stack)
-        return stack if _trusted[decoder] else None
+        return stack if trusted(decoder, "training.cpp", partial(_agrees, stack)) else None
 
     def forward(self, layout: Layout, cosine: Tensor, sine: Tensor) -> Tensor:
         """Hidden states behind the last norm, [1, N, hidden]; cosine, sine: of each position (`Decoder.rotary`)."""
@@ -196,11 +193,10 @@ class _Pool:
 
 
 _pool = _Pool()
-_trusted: WeakKeyDictionary[Decoder, bool] = WeakKeyDictionary()
 
 
 def _agrees(stack: Stack) -> bool:
-    """Whether values and gradients are the plain decoder's on a few tokens; a warning if not."""
+    """Whether values and gradients are the plain decoder's on a few tokens."""
     decoder, count = stack.decoder, 40
     tokens = (torch.arange(count)[None] * 37 + 11) % len(decoder.embedding)
     places = np.arange(count)
@@ -217,14 +213,7 @@ def _agrees(stack: Stack) -> bool:
     found = probe(lambda: stack.forward(layout, *decoder.rotary(count, decoder.embedding)))
     expected = probe(lambda: decoder.forward(tokens))
     pairs = zip(found, expected, strict=True)
-    agrees = all(float((a - b).norm()) <= 1e-3 * float(b.norm()) + 1e-6 for a, b in pairs)
-    if not agrees:
-        warnings.warn(
-            "goalward's training.cpp, as compiled here, disagrees with PyTorch on this model, so PyTorch computes it,"
-            " which is slower. Please report it with the compiler's version and the CPU's name.",
-            stacklevel=2,
-        )
-    return agrees
+    return all(float((a - b).norm()) <= 1e-3 * float(b.norm()) + 1e-6 for a, b in pairs)
 
 
 def _adapted(decoder: Decoder) -> bool:
